@@ -1,0 +1,1 @@
+"""Speech emotion recognition experiments: honest protocols, one loop for every model."""

@@ -1,0 +1,98 @@
+"""One recording: file to mono wave, with what has to be known about it. No bad file raises."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import soundfile
+
+Wave = NDArray[np.float32]
+
+SILENCE = 1e-4
+"""Peak to peak, full scale being 2: three steps of 16 bits. Less is dither, not a voice."""
+
+UNKNOWN_BYTES = 0x7FFFFFFF
+"""From here on a WAV's data size means "not known when the header was written", as streaming encoders leave it."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a file holds: Hz, channels before averaging, seconds decoded, digest of the mono samples.
+
+    `samples` agrees between a WAV and a FLAC of the same PCM; `problem` is "" or a short phrase.
+    """
+
+    rate: int = 0
+    channels: int = 0
+    seconds: float = 0.0
+    samples: str = ""
+    problem: str = ""
+
+
+def read(path: str | os.PathLike[str]) -> tuple[Wave, Facts]:
+    """Decode a recording to `(samples,)` float32 in [-1, 1], channels averaged; empty if there is a problem."""
+    import soundfile
+
+    try:
+        if not os.path.getsize(path):
+            return _nothing(Facts(problem="empty"))
+        with soundfile.SoundFile(path) as file:
+            return _decode(file, os.fspath(path))
+    except (soundfile.SoundFileError, OSError, MemoryError) as error:
+        reason = getattr(error, "error_string", "") or getattr(error, "strerror", "") or str(error)
+        return _nothing(Facts(problem=f"unreadable: {reason.strip().rstrip('.')}"))
+
+
+def _decode(file: soundfile.SoundFile, path: str) -> tuple[Wave, Facts]:
+    import soundfile
+
+    rate, channels = file.samplerate, file.channels
+    promised = _promised_seconds(path) if file.format in ("WAV", "WAVEX") else file.frames / rate
+    values = np.full((file.frames, channels), np.inf, dtype=np.float32)
+    try:
+        decoded = len(file.read(dtype="float32", always_2d=True, out=values))
+    except soundfile.LibsndfileError:  # how a FLAC that breaks off ends; what came before the break is in `values`
+        decoded = int(np.isfinite(values).all(axis=1).sum())
+        promised = max(promised, (decoded + 1) / rate)
+    facts = Facts(rate, channels, decoded / rate)
+    if decoded < int(promised * rate + 0.5):
+        problem = f"truncated: {decoded / rate:.1f} s of {promised:.1f} s"
+    elif not decoded:
+        problem = "empty"
+    else:
+        wave = values[:, 0] if channels == 1 else values.mean(axis=1, dtype=np.float32)
+        spread = float(wave.max() - wave.min())
+        problem = "NaN or infinite samples" if not np.isfinite(spread) else "silent" if spread < SILENCE else ""
+        facts = Facts(rate, channels, decoded / rate, hashlib.sha256(wave.tobytes()).hexdigest()[:32])
+    if problem:
+        return _nothing(Facts(rate, channels, facts.seconds, facts.samples, problem))
+    return wave, facts
+
+
+def _promised_seconds(path: str) -> float:
+    """Seconds that a RIFF header promises, 0 if it promises nothing; the decoder quietly stops where the file does."""
+    with open(path, "rb") as file:
+        if file.read(12)[:4] != b"RIFF":
+            return 0.0
+        byte_rate = 0
+        while len(head := file.read(8)) == 8:
+            name, size = struct.unpack("<4sI", head)
+            if name == b"data":
+                return size / byte_rate if byte_rate and size < UNKNOWN_BYTES else 0.0
+            if name == b"fmt ":
+                byte_rate = struct.unpack("<8xI", file.read(12))[0]
+                size -= 12
+            file.seek(size + size % 2, os.SEEK_CUR)
+    return 0.0
+
+
+def _nothing(facts: Facts) -> tuple[Wave, Facts]:
+    return np.empty(0, dtype=np.float32), facts

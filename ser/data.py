@@ -1,0 +1,149 @@
+"""Where table, split, features and tensors meet: the batches that every model sees."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import lightning as L
+import pandas as pd
+import torch
+from torch import Tensor
+
+from ser import frames, normalise
+from ser.cache import Bank
+from ser.errors import ConfigError
+from ser.normalise import Normalisation
+from ser.protocols.split import Split
+from ser.table import labels
+
+Batch = tuple[Tensor, Tensor, Tensor]
+"""Input, class index and row of the utterance table, one of each an utterance."""
+
+
+@dataclass(frozen=True)
+class InputSettings:
+    """How an utterance's rows become a model's input.
+
+    `frames`: pad or crop to this many rows, in three equal channels; `None` for a feature of one vector an utterance.
+    `random_place`: draw the place in the frame anew for every epoch of training, instead of the middle.
+    `normalise`: "global" or "dimension" (training statistics over all or of each dimension), or "none".
+    """
+
+    frames: int | None
+    random_place: bool
+    normalise: str
+
+    def __post_init__(self) -> None:
+        if self.normalise not in ("global", "dimension", "none"):
+            raise ConfigError(
+                f"no normalisation is called {self.normalise!r}",
+                where="features.normalise",
+                do="use global, dimension or none",
+            )
+
+
+class PartBatches:
+    """The batches of one part as (rows of the table, places in the frame); the order is drawn from seed and epoch."""
+
+    def __init__(
+        self, rows: tuple[int, ...], batch_size: int, seed: int | None, random_place: bool, rank: int, ranks: int
+    ) -> None:
+        self.rows, self.batch_size, self.seed, self.random_place = torch.tensor(rows), batch_size, seed, random_place
+        self.rank, self.ranks, self.epoch = rank, ranks, 0
+        self.sampler, self.batch_sampler = self, None  # where Lightning looks for `set_epoch`
+
+    def set_epoch(self, epoch: int) -> None:
+        """The next pass draws for this epoch."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return math.ceil(math.ceil(len(self.rows) / self.ranks) / self.batch_size)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        rows, place = self.rows, torch.full((len(self.rows),), 0.5)
+        if self.seed is not None:
+            generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
+            rows = rows[torch.randperm(len(rows), generator=generator)]
+            if self.random_place:
+                place = torch.rand(len(rows), generator=generator)
+            if self.ranks > 1:  # every process takes as many steps, or the last ones would wait for each other
+                wrapped = torch.arange(math.ceil(len(rows) / self.ranks) * self.ranks) % len(rows)
+                rows, place = rows[wrapped], place[wrapped]
+        rows, place = rows[self.rank :: self.ranks], place[self.rank :: self.ranks]
+        for first in range(0, len(rows), self.batch_size):
+            yield rows[first : first + self.batch_size], place[first : first + self.batch_size]
+
+
+class EmotionDataModule(L.LightningDataModule):
+    """Features of a table's utterances, split, placed, normalised; resident on the trainer's device.
+
+    A loader yields row numbers alone; a batch is one gather on the device. `fit` has no way to the test part:
+    only `predict` goes through it.
+    """
+
+    def __init__(
+        self,
+        table: pd.DataFrame,
+        bank: Bank,
+        split: Split,
+        settings: InputSettings,
+        batch_size: int,
+        seed: int,
+        normalisation: Normalisation | None = None,
+    ) -> None:
+        super().__init__()
+        self.split, self.settings, self.batch_size, self.seed = split, settings, batch_size, seed
+        files = bank.files.loc[table["path"]]
+        self._rows = bank.rows
+        self._starts, self._lengths = (torch.tensor(files[name].to_numpy()) for name in ("start", "length"))
+        self._labels = torch.tensor(labels(table))
+        self.normalisation = normalisation or self._fit()
+        self._mean, self._deviation = self.normalisation.tensors(torch.device("cpu"))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one utterance's input: `(3, dim, frame)`, or `(dim,)` without frames."""
+        dimensions = self._rows.shape[1]
+        return (dimensions,) if self.settings.frames is None else (3, dimensions, self.settings.frames)
+
+    def _fit(self) -> Normalisation:
+        if self.settings.normalise == "none":
+            return normalise.NONE
+        train = torch.tensor(self.split.train)
+        return normalise.fit(
+            self._rows, self._starts[train], self._lengths[train], self.settings.normalise == "dimension"
+        )
+
+    def _batches(self, part: str, train: bool) -> PartBatches:
+        rank, ranks = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        seed, random_place = (self.seed, self.settings.random_place) if train else (None, False)
+        return PartBatches(getattr(self.split, part), self.batch_size, seed, random_place, rank, ranks)
+
+    def train_dataloader(self) -> PartBatches:
+        """The training part, in an order of its own every epoch."""
+        batches = self._batches("train", train=True)
+        if self.trainer:  # a resumed run asks for its first batch before Lightning sets the epoch
+            batches.set_epoch(self.trainer.fit_loop.epoch_progress.current.processed)  # type: ignore[attr-defined]
+        return batches
+
+    def val_dataloader(self) -> PartBatches:
+        """The validation part, in table order."""
+        return self._batches("val", train=False)
+
+    def predict_dataloader(self) -> PartBatches:
+        """The test part, in table order."""
+        return self._batches("test", train=False)
+
+    def on_after_batch_transfer(self, batch: tuple[Tensor, Tensor], dataloader_idx: int) -> Batch:
+        """Row numbers to inputs: `(batch, 3, dim, frame)`, channels sharing memory, or `(batch, dim)`."""
+        row, place = batch
+        if self._rows.device != row.device:
+            for name in ("_rows", "_starts", "_lengths", "_labels", "_mean", "_deviation"):
+                setattr(self, name, getattr(self, name).to(row.device))
+        count = 1 if self.settings.frames is None else self.settings.frames
+        values = frames.gather(self._rows, self._starts[row], self._lengths[row], place, count)
+        values = (values - self._mean) / self._deviation
+        inputs = values[:, 0] if self.settings.frames is None else values.mT[:, None].expand(-1, 3, -1, -1)
+        return inputs, self._labels[row], row

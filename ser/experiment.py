@@ -1,0 +1,192 @@
+"""The two stories, from top to bottom: `train(cfg)` and `evaluate(cfg)`."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import pandas as pd
+import torch
+from hydra.core.hydra_config import HydraConfig
+from hydra.utils import instantiate
+from lightning.pytorch.callbacks import TQDMProgressBar
+from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
+from omegaconf import DictConfig, OmegaConf
+
+from ser import cache, checkpoint, figures, predictions, record, run, tables
+from ser.cache import Bank
+from ser.corpora.audit import audit
+from ser.data import EmotionDataModule, InputSettings
+from ser.errors import CheckpointError
+from ser.history import History
+from ser.module import EmotionClassifier
+from ser.protocols.split import Split
+from ser.table import EMOTIONS
+
+log = logging.getLogger(__name__)
+
+logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # no advertisements; what matters is said here
+logging.getLogger("fontTools").setLevel(logging.WARNING)  # at work on the fonts of a PDF
+warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # Lightning's own use of torch
+warnings.filterwarnings("ignore", message=".*returned `None`.*")  # how an estimator takes part in the loop
+
+
+def train(cfg: DictConfig) -> float:
+    """Train, validate, leave a run folder that says everything; return the best `val/loss`.
+
+    Args:
+        cfg: what `conf/train.yaml` composes.
+    """
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    before = checkpoint.read(cfg.resume)["ser"] if cfg.resume else None
+    if before is not None:
+        cfg = _resumed_config(cfg, before["config"])
+    leader = rank_zero_only.rank == 0  # type: ignore[attr-defined]
+    if leader:
+        run.claim(folder, cfg.resume)
+        _write_config(cfg, folder)
+    table, bank = corpus(cfg)
+    split: Split = instantiate(_without(cfg.protocol, "name")).split(table, cfg.seed)
+    about = {
+        "model": cfg.model.name,
+        "features": cfg.features.name,
+        "seed": cfg.seed,
+        **protocol_facts(cfg, table, split),
+    }
+    if before is not None and before["about"]["split_fingerprint"] != about["split_fingerprint"]:
+        raise CheckpointError("the corpus or the protocol is no longer that of the run to resume", where=cfg.resume)
+    if leader:
+        split.part_of(table).to_csv(folder / "split.csv", index=False)
+    data = EmotionDataModule(table, bank, split, InputSettings(**cfg.features.input), cfg.batch_size, cfg.seed)
+    L.seed_everything(cfg.seed, verbose=False)
+    net = instantiate(cfg.model.net, shape=data.shape, classes=len(EMOTIONS))
+    precision = (
+        cfg.trainer.precision or (before or about).get("precision") or fastest_precision(cfg.trainer.accelerator)
+    )
+    log.info("precision %s, %d to train on, %d to validate on", precision, len(split.train), len(split.val))
+    about["precision"] = precision
+    kept = record.make(OmegaConf.to_container(cfg, resolve=True), table, split, data.normalisation, about)
+    model = instantiate(_without(cfg.model, "name", "net"), _partial_=True, _convert_="all")(net, cfg.seed, kept)
+    history = History(folder / "metrics.csv")
+    trainer = _trainer(cfg.trainer, precision, folder, history)
+    try:
+        trainer.fit(model, data, ckpt_path=cfg.resume, weights_only=True)
+    except SystemExit:  # how Lightning passes a Ctrl-C on
+        run.say_how_to_go_on(folder)
+        raise
+    return run.finish(folder, about, history.rows) if leader else run.best_of(history.rows)["val/loss"]
+
+
+def evaluate(cfg: DictConfig) -> dict[str, Any]:
+    """Score a checkpoint on the part `cfg.split` of its protocol; write tables and figures; return the metrics.
+
+    Args:
+        cfg: what `conf/evaluate.yaml` composes.
+    """
+    loaded = checkpoint.read(cfg.ckpt)
+    kept = loaded["ser"]
+    trained = OmegaConf.create(kept["config"])
+    trained.cache.dir = cfg.cache.dir
+    trained.data.root = cfg.data.root or trained.data.root
+    trained.data.on_problem = cfg.data.on_problem or trained.data.on_problem
+    table, bank = corpus(trained)
+    rows = record.rows_to_score(kept, table, cfg.split, cfg.test_speakers)
+    split = Split(train=(), val=(), test=rows, test_speakers=())
+    settings = InputSettings(**trained.features.input)
+    data = EmotionDataModule(table, bank, split, settings, trained.batch_size, trained.seed, record.normalisation(kept))
+    net = instantiate(trained.model.net, shape=data.shape, classes=len(EMOTIONS))
+    model = EmotionClassifier(net, trained.seed, kept)
+    model.load_state_dict(loaded["state_dict"])
+    trainer = L.Trainer(
+        **OmegaConf.to_container(cfg.trainer),  # type: ignore[arg-type]
+        precision=kept["about"]["precision"],
+        logger=False,
+        enable_checkpointing=False,
+        enable_model_summary=False,
+    )
+    _, probabilities = zip(*trainer.predict(model, data) or [], strict=True)
+    scored = predictions.build(table.iloc[list(rows)], torch.cat(probabilities).double().numpy())
+    folder = Path(cfg.out) if cfg.out else run.of_checkpoint(cfg.ckpt) / "evaluation"
+    predictions.write(scored, folder / "test_results.csv")
+    metrics = tables.write_all(scored, folder, record.facts(kept, table.iloc[list(rows)], cfg.split))
+    figures.draw_all(scored, folder)
+    tables.show_metrics(metrics, title=str(folder))
+    return metrics
+
+
+def corpus(cfg: DictConfig) -> tuple[pd.DataFrame, Bank]:
+    """The table of usable utterances and the features of all files, from the cache or computed into it."""
+    if cfg.data.download and not Path(cfg.data.root).exists():
+        from ser.corpora.download import download
+
+        download(Path(cfg.data.root))
+    listing = instantiate(cfg.data.read)
+    feature = instantiate(_without(cfg.features, "name", "input"))
+    bank = cache.bank(list(listing.table["path"]), feature, Path(cfg.cache.dir))
+    return audit(listing, bank.files, cfg.data.on_problem), bank
+
+
+def protocol_facts(cfg: DictConfig, table: pd.DataFrame, split: Split) -> dict[str, Any]:
+    """What has to stand beside every score: the protocol, the split's sizes and fingerprint, what its parts share."""
+    overlap = split.overlap(table)
+    absent = sorted(set(split.test_speakers) - set(table["speaker"]))
+    if absent:
+        rest = "training and validation only" if not split.test else "the test is on the others"
+        log.info("test speakers %s absent: %s", ", ".join(map(str, absent)), rest)
+    return {
+        "protocol": cfg.protocol.name,
+        "protocol_settings": OmegaConf.to_container(_without(cfg.protocol, "name", "_target_"), resolve=True),
+        "split_fingerprint": split.fingerprint(table),
+        "overlap": overlap,
+        "validation": "seen speakers" if overlap["train_val"]["speakers"] else "unseen speakers",
+        "n_train": len(split.train),
+        "n_val": len(split.val),
+    }
+
+
+def _trainer(settings: DictConfig, precision: str, folder: Path, history: History) -> L.Trainer:
+    """Lightning's trainer as configured; what a run folder needs is not to choose."""
+    chosen = {str(name): value for name, value in settings.items() if value is not None}
+    return L.Trainer(
+        **chosen | {"precision": precision},
+        callbacks=[history, *checkpoint.callbacks(folder / "checkpoints"), TQDMProgressBar(refresh_rate=20)],
+        logger=TensorBoardLogger(folder, name="tensorboard", version=""),
+        plugins=[checkpoint.AtomicCheckpointIO()],
+        default_root_dir=folder,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+        enable_model_summary=False,
+    )
+
+
+def fastest_precision(accelerator: str) -> str:
+    """`bf16-mixed` where the device has bf16 arithmetic, else `32-true`."""
+    if accelerator != "cpu" and torch.cuda.is_available():
+        return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
+    return "bf16-mixed" if torch.cpu._is_avx512_bf16_supported() else "32-true"
+
+
+def _write_config(cfg: DictConfig, folder: Path) -> None:
+    """`.hydra/`, as Hydra itself would have written it before anyone could look whether the folder is free."""
+    (folder / ".hydra").mkdir(exist_ok=True)
+    OmegaConf.save(cfg, folder / ".hydra" / "config.yaml")
+    OmegaConf.save(OmegaConf.create({"hydra": HydraConfig.get()}), folder / ".hydra" / "hydra.yaml")
+    OmegaConf.save(HydraConfig.get().overrides.task, folder / ".hydra" / "overrides.yaml")
+    (folder / "environment.txt").write_text(run.environment())
+
+
+def _resumed_config(cfg: DictConfig, recorded: dict[str, Any]) -> DictConfig:
+    """The run's own configuration, changed only by what the command line names."""
+    resumed = OmegaConf.create(recorded)
+    for override in HydraConfig.get().overrides.task:
+        key = override.lstrip("+~").split("=")[0]
+        OmegaConf.update(resumed, key, OmegaConf.select(cfg, key), merge=False, force_add=True)
+    return resumed
+
+
+def _without(cfg: DictConfig, *names: str) -> DictConfig:
+    return OmegaConf.masked_copy(cfg, [str(name) for name in cfg if name not in names])

@@ -1,0 +1,1 @@
+"""Features: `feature(wave, rate)` turns a mono wave into frames of values."""

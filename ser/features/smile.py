@@ -1,0 +1,73 @@
+"""openSMILE's feature sets, one vector an utterance: eGeMAPSv02 (88 values) and ComParE_2016 (6,373).
+
+Sources: Eyben et al. (2016), doi:10.1109/TAFFC.2015.2457417; Schuller et al. (2016), doi:10.21437/Interspeech.2016-129.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from ser.errors import ConfigError
+from ser.features.mel import _resampler
+
+if TYPE_CHECKING:
+    import opensmile
+
+
+@dataclass(frozen=True)
+class Smile:
+    """The functionals of `feature_set`, by openSMILE's own names; rates other than `sample_rate` are resampled.
+
+    Raises:
+        ConfigError: when first used, if the package is missing or has no such set.
+    """
+
+    feature_set: str
+    sample_rate: int
+
+    @property
+    def silence(self) -> float:
+        """The value of every dimension where no sound is."""
+        return 0.0
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """OpenSMILE's name of each dimension."""
+        return _names(self.feature_set)
+
+    def __call__(self, wave: Tensor, rate: int) -> Tensor:
+        """Wave `(samples,)` at `rate` Hz to `(1, dim)` float32; what openSMILE leaves undefined is 0."""
+        if rate != self.sample_rate and len(wave):
+            wave = _resampler(rate, self.sample_rate)(wave)
+        extractor = _extractor(self.feature_set, threading.get_ident())
+        return torch.from_numpy(extractor(wave.numpy(), self.sample_rate)).reshape(1, -1).nan_to_num(0.0, 0.0, 0.0)
+
+
+@lru_cache(maxsize=256)
+def _extractor(feature_set: str, thread: int) -> opensmile.Smile:
+    """One extractor a thread: openSMILE keeps the state of the call in it."""
+    try:
+        import opensmile
+    except ImportError:
+        raise ConfigError(
+            f"{feature_set} needs the package opensmile, which is not installed",
+            where="features",
+            do='pip install "ser[opensmile]", or use features=functionals',
+        ) from None
+    known = [item.name for item in opensmile.FeatureSet]
+    if feature_set not in known:
+        raise ConfigError(
+            f"openSMILE has no set {feature_set!r}", where="features.feature_set", do=f"use one of {', '.join(known)}"
+        )
+    return opensmile.Smile(opensmile.FeatureSet[feature_set], opensmile.FeatureLevel.Functionals)
+
+
+@lru_cache
+def _names(feature_set: str) -> tuple[str, ...]:
+    return tuple(_extractor(feature_set, threading.get_ident()).feature_names)

@@ -1,0 +1,160 @@
+"""Any scikit-learn classifier, in a network's place: features in, log-probabilities out."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from ser.errors import CheckpointError, ConfigError
+
+TRUSTED = frozenset(
+    {
+        "sklearn.calibration._CalibratedClassifier",
+        "sklearn.calibration._SigmoidCalibration",
+        "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+        "sklearn.feature_selection._univariate_selection.f_classif",
+        "sklearn.metrics._dist_metrics.EuclideanDistance64",
+        "sklearn.neighbors._ball_tree.BallTree",
+        "sklearn.neighbors._kd_tree.KDTree",
+        "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
+        "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
+        "sklearn.tree._tree.Tree",
+        "sklearn.utils._bunch.Bunch",
+    }
+)
+"""What a checkpoint may hold besides the types that skops trusts by itself. Fixed: a checkpoint can't extend it."""
+
+log = logging.getLogger(__name__)
+
+
+class Estimator(nn.Module):
+    """A scikit-learn classifier or Pipeline with a network's `forward`; it has no parameters, so DDP refuses it.
+
+    What it learnt travels in the state dict as skops bytes: loading it runs no pickle.
+
+    Probabilities are smoothed by Laplace's rule of succession, `(n p + 1) / (n + classes)` after `n` training
+    utterances: the most probable class stays so, and neither a forest's zero nor a class that training lacked makes
+    the log loss infinite.
+
+    Args:
+        shape: `(dim,)`, one vector an utterance.
+        classes: how many there are, whether or not training has them all.
+        estimator: not fitted; scalers and selectors belong inside its Pipeline. A search over settings is fitted with
+            the speakers as groups.
+
+    Raises:
+        ConfigError: if the features are not one vector an utterance, or the estimator is no classifier.
+    """
+
+    def __init__(self, shape: Sequence[int], classes: int, estimator: Any) -> None:
+        from sklearn.base import is_classifier
+
+        super().__init__()
+        if len(shape) != 1:
+            raise ConfigError(
+                f"this model takes one vector an utterance, not {' x '.join(map(str, shape))} values",
+                where="features",
+                do="features=functionals, features=egemaps or features=compare",
+            )
+        if not is_classifier(estimator):
+            raise ConfigError(f"{type(estimator).__name__} is not a classifier", where="model.net.estimator")
+        self.classes, self.estimator = classes, estimator
+        self.fitted: Any = None
+        self.n_fitted = 0
+        self._packed = torch.empty(0, dtype=torch.uint8)
+
+    def fit(self, x: Tensor, y: Tensor, seed: int, groups: Tensor | None = None) -> None:
+        """Fit anew, every random step seeded.
+
+        Args:
+            x: `(utterance, dim)`.
+            y: `(utterance,)`, class indices.
+            seed: becomes each `random_state`.
+            groups: `(utterance,)`, speakers, which a search keeps on one side of its inner splits.
+        """
+        from sklearn.base import clone
+        from sklearn.model_selection._search import BaseSearchCV
+
+        model = clone(self.estimator)
+        random = [name for name in model.get_params() if name.split("__")[-1] == "random_state"]
+        model.set_params(**dict.fromkeys(random, seed))
+        if isinstance(model, BaseSearchCV):
+            model.fit(_values(x), y.cpu().numpy(), groups=None if groups is None else groups.cpu().numpy())
+            log.info("chosen by inner validation: %s, score %.4f", model.best_params_, model.best_score_)
+            model = model.best_estimator_
+        else:
+            model.fit(_values(x), y.cpu().numpy())
+        self.fitted, self.n_fitted = model, len(y)
+        self._packed = self._packed[:0]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`(batch, dim)` to log-probabilities `(batch, class)`, float32, finite.
+
+        Raises:
+            RuntimeError: before `fit`.
+        """
+        if self.fitted is None:
+            raise RuntimeError("the estimator is not fitted: call fit, or load the state of one that is")
+        probabilities = np.zeros((len(x), self.classes))
+        probabilities[:, self.fitted.classes_] = _probabilities(self.fitted, _values(x))
+        smoothed = (self.n_fitted * probabilities + 1) / (self.n_fitted + self.classes)
+        return torch.from_numpy(np.log(smoothed)).float().to(x.device)
+
+    def get_extra_state(self) -> dict[str, Any]:
+        """The fitted estimator as skops bytes `(byte,)`, and how many utterances it was fitted on."""
+        if self.fitted is not None and not len(self._packed):
+            from skops import io
+
+            self._packed = torch.frombuffer(bytearray(io.dumps(self.fitted)), dtype=torch.uint8)
+        return {"skops": self._packed, "n_fitted": self.n_fitted}
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        """Take over a fitted estimator.
+
+        Raises:
+            CheckpointError: if it holds types that are not trusted, or can't be read.
+        """
+        packed = state["skops"].cpu()
+        self.fitted = _unpack(packed.numpy().tobytes()) if len(packed) else None
+        self._packed, self.n_fitted = packed, int(state["n_fitted"])
+
+
+def _values(x: Tensor) -> NDArray[np.float64]:
+    return np.asarray(x.detach().cpu().numpy(), dtype=np.float64)
+
+
+def _probabilities(fitted: Any, x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """`(utterance, known class)`: the estimator's own, else the softmax of its decisions, else its bare choice."""
+    if hasattr(fitted, "predict_proba"):
+        return np.asarray(fitted.predict_proba(x), dtype=np.float64)
+    chosen = np.searchsorted(fitted.classes_, fitted.predict(x))
+    if hasattr(fitted, "decision_function"):
+        decision = np.asarray(fitted.decision_function(x))
+        if decision.ndim == 1:
+            decision = np.stack((np.zeros_like(decision), decision), axis=1)
+        # One-versus-one decisions have a column a pair of classes, which may be as many as there are classes.
+        if decision.shape[1] == len(fitted.classes_) and (decision.argmax(1) == chosen).all():
+            likelihood = np.exp(decision - decision.max(1, keepdims=True))
+            return np.asarray(likelihood / likelihood.sum(1, keepdims=True))
+    return np.asarray(np.eye(len(fitted.classes_))[chosen])
+
+
+def _unpack(content: bytes) -> Any:
+    from skops import io
+
+    try:
+        refused = sorted(set(io.get_untrusted_types(data=content)) - TRUSTED)
+        if not refused:
+            return io.loads(content, trusted=sorted(TRUSTED))
+    except Exception as error:  # skops raises what json, zipfile, NumPy or a missing type happen to raise
+        raise CheckpointError(f"the estimator in this checkpoint can't be read: {error}") from error
+    raise CheckpointError(
+        f"this checkpoint asks for types that are not trusted: {', '.join(refused)}",
+        do="load only checkpoints of this package; a new kind of estimator is trusted in ser/models/estimator.py",
+    )

@@ -1,0 +1,49 @@
+"""Mean and standard deviation, fitted on training utterances alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+SMALLEST_DEVIATION = 1e-5
+"""A dimension that never varies is shifted, not blown up."""
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """`(x - mean) / deviation`; each holds one value for all dimensions or one for each."""
+
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
+
+    def tensors(self, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Mean and deviation, float32, to broadcast over a last axis of dimensions."""
+        return torch.tensor(self.mean, device=device), torch.tensor(self.deviation, device=device)
+
+
+NONE = Normalisation((0.0,), (1.0,))
+
+
+def fit(rows: Tensor, starts: Tensor, lengths: Tensor, per_dimension: bool) -> Normalisation:
+    """Statistics over the rows of these utterances.
+
+    Args:
+        rows: `(row, dim)`, possibly a memory map: read one utterance at a time.
+        starts, lengths: `(utterance,)`, where each training utterance lies in `rows`.
+        per_dimension: one mean and deviation for every dimension, or one of each for all.
+    """
+    count, total, squares = (
+        0,
+        torch.zeros(rows.shape[1], dtype=torch.float64),
+        torch.zeros(rows.shape[1], dtype=torch.float64),
+    )
+    for start, length in zip(starts.tolist(), lengths.tolist(), strict=True):
+        values = rows[start : start + length].double()
+        count, total, squares = count + length, total + values.sum(0), squares + values.square().sum(0)
+    mean, square = total / count, squares / count
+    if not per_dimension:
+        mean, square = mean.mean(0, keepdim=True), square.mean(0, keepdim=True)
+    deviation = (square - mean.square()).clamp(min=0).sqrt().clamp(min=SMALLEST_DEVIATION)
+    return Normalisation(tuple(mean.tolist()), tuple(deviation.tolist()))

@@ -1,0 +1,1 @@
+"""Protocols: `split(table, seed)` decides who trains, who chooses and who tests."""

@@ -1,0 +1,58 @@
+"""Speaker-independent folds: whole speakers tested, other whole speakers to choose by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from ser.errors import ConfigError
+from ser.protocols.split import Split, draw, refuse_empty, rows_of
+
+
+@dataclass(frozen=True)
+class SpeakerKFold:
+    """`k` folds of whole speakers, sexes dealt out evenly; fold number `fold` is the test part.
+
+    The folds depend on the speakers alone, so the `k` runs of any seed test every speaker once; the seed draws the
+    `val_speakers` speakers (half of either sex, as far as they go) that validate.
+    """
+
+    k: int
+    fold: int
+    val_speakers: int
+
+    def split(self, table: pd.DataFrame, seed: int) -> Split:
+        """Split the table by speaker.
+
+        Raises:
+            ConfigError: if `k`, `fold` or `val_speakers` don't fit the speakers of the corpus.
+        """
+        sexes = table.drop_duplicates("speaker").set_index("speaker")["sex"]
+        by_sex = sorted(sexes.index, key=lambda speaker: (sexes[speaker], speaker))
+        if not 2 <= self.k <= len(by_sex):
+            raise ConfigError(f"{len(by_sex)} speakers don't make {self.k} folds", where="protocol.k")
+        if not 0 <= self.fold < self.k:
+            raise ConfigError(f"there is no fold {self.fold} of {self.k}", where="protocol.fold", do="count from 0")
+        test = by_sex[self.fold :: self.k]
+        rest = sorted(set(by_sex) - set(test), key=lambda speaker: draw(seed, speaker))
+        if not 1 <= self.val_speakers < len(rest):
+            raise ConfigError(
+                f"{self.val_speakers} of {len(rest)} speakers can't validate", where="protocol.val_speakers"
+            )
+        val: list[int] = []
+        for _ in range(self.val_speakers):
+            taken = [sexes[speaker] for speaker in val]
+            rarer = min(sorted(set(sexes)), key=taken.count)
+            left = [speaker for speaker in rest if speaker not in val]
+            val.append(next((speaker for speaker in left if sexes[speaker] == rarer), left[0]))
+        train = [speaker for speaker in rest if speaker not in val]
+        return refuse_empty(
+            Split(
+                rows_of(table, train),
+                rows_of(table, val),
+                rows_of(table, test),
+                tuple(int(speaker) for speaker in test),
+            ),
+            do="use fewer folds or fewer validation speakers",
+        )

@@ -1,0 +1,40 @@
+"""Train one model, or many with -m: python train.py model=cnn trainer.max_epochs=70."""
+
+import logging
+import sys
+from datetime import datetime
+from pathlib import Path
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+
+def run_dir(resume: str | None, model: str) -> str:
+    """A new folder a run; a resumed run stays in its own."""
+    if resume is not None:
+        return str(Path(resume).absolute().parent.parent)
+    return f"outputs/{model}/{datetime.now():%Y-%m-%d_%H-%M-%S-%f}"
+
+
+OmegaConf.register_new_resolver("run_dir", run_dir, use_cache=True, replace=True)
+
+
+@hydra.main(version_base="1.3", config_path="conf", config_name="train")
+def main(cfg: DictConfig) -> float:
+    """Train; return the lowest `val/loss`, which a sweep minimises."""
+    from ser.errors import SerError
+    from ser.experiment import train
+
+    try:
+        return train(cfg)
+    except SerError as error:
+        if HydraConfig.get().mode is RunMode.MULTIRUN:  # the other runs go on; the command fails at its end
+            logging.getLogger(__name__).error("error: %s", error)
+            raise
+        sys.exit(f"\nerror: {error}")
+
+
+if __name__ == "__main__":
+    main()
