@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +21,12 @@ SILENCE = 1e-4
 
 UNKNOWN_BYTES = 0x7FFFFFFF
 """From here on a WAV's data size means "not known when the header was written", as streaming encoders leave it."""
+
+MOST_FRAMES = 1 << 28
+"""An hour and a half at 48 kHz. A header that promises more is damaged or, in a FLAC, gives no length at all."""
+
+RATES = range(4000, 384001)
+"""Hz. Outside of it a header is damaged, and resampling would take memory without bound."""
 
 
 @dataclass(frozen=True)
@@ -55,43 +61,38 @@ def _decode(file: soundfile.SoundFile, path: str) -> tuple[Wave, Facts]:
     import soundfile
 
     rate, channels = file.samplerate, file.channels
-    promised = _promised_seconds(path) if file.format in ("WAV", "WAVEX") else file.frames / rate
+    if file.frames > MOST_FRAMES or rate not in RATES:
+        return _nothing(Facts(rate, channels, problem="unreadable: its header gives no credible length or rate"))
     values = np.full((file.frames, channels), np.inf, dtype=np.float32)
     try:
         decoded = len(file.read(dtype="float32", always_2d=True, out=values))
     except soundfile.LibsndfileError:  # how a FLAC that breaks off ends; what came before the break is in `values`
         decoded = int(np.isfinite(values).all(axis=1).sum())
-        promised = max(promised, (decoded + 1) / rate)
+    present = min(_share_present(path), decoded / file.frames if file.frames else 1.0)
     facts = Facts(rate, channels, decoded / rate)
-    if decoded < int(promised * rate + 0.5):
-        problem = f"truncated: {decoded / rate:.1f} s of {promised:.1f} s"
-    elif not decoded:
-        problem = "empty"
-    else:
-        wave = values[:, 0] if channels == 1 else values.mean(axis=1, dtype=np.float32)
-        spread = float(wave.max() - wave.min())
-        problem = "NaN or infinite samples" if not np.isfinite(spread) else "silent" if spread < SILENCE else ""
-        facts = Facts(rate, channels, decoded / rate, hashlib.sha256(wave.tobytes()).hexdigest()[:32])
-    if problem:
-        return _nothing(Facts(rate, channels, facts.seconds, facts.samples, problem))
-    return wave, facts
+    if present < 1:
+        problem = f"truncated or damaged: {int(100 * present)}% of it can be read"
+        return _nothing(replace(facts, problem=problem))
+    if not decoded:
+        return _nothing(replace(facts, problem="empty"))
+    wave = values[:, 0] if channels == 1 else values.mean(axis=1, dtype=np.float32)
+    spread = float(wave.max()) - float(wave.min())
+    problem = "NaN or infinite samples" if not np.isfinite(spread) else "silent" if spread < SILENCE else ""
+    facts = replace(facts, samples=hashlib.sha256(wave.tobytes()).hexdigest()[:32], problem=problem)
+    return _nothing(facts) if problem else (wave, facts)
 
 
-def _promised_seconds(path: str) -> float:
-    """Seconds that a RIFF header promises, 0 if it promises nothing; the decoder quietly stops where the file does."""
+def _share_present(path: str) -> float:
+    """How much of what a RIFF header promises is in the file; the decoder quietly stops where the file does."""
     with open(path, "rb") as file:
-        if file.read(12)[:4] != b"RIFF":
-            return 0.0
-        byte_rate = 0
-        while len(head := file.read(8)) == 8:
-            name, size = struct.unpack("<4sI", head)
-            if name == b"data":
-                return size / byte_rate if byte_rate and size < UNKNOWN_BYTES else 0.0
-            if name == b"fmt ":
-                byte_rate = struct.unpack("<8xI", file.read(12))[0]
-                size -= 12
-            file.seek(size + size % 2, os.SEEK_CUR)
-    return 0.0
+        if file.read(12)[:4] == b"RIFF":
+            while len(head := file.read(8)) == 8:
+                name, size = struct.unpack("<4sI", head)
+                if name == b"data":
+                    known = 0 < size < UNKNOWN_BYTES
+                    return min((os.path.getsize(path) - file.tell()) / size, 1.0) if known else 1.0
+                file.seek(size + size % 2, os.SEEK_CUR)
+    return 1.0
 
 
 def _nothing(facts: Facts) -> tuple[Wave, Facts]:

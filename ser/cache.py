@@ -7,33 +7,39 @@ import json
 import logging
 import os
 import shutil
-import tempfile
 import time
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
 
+from ser import audio
 from ser.atomic import write_text
 
-FORMAT = 1
+FORMAT = 2
 """Part of every key: raise it when features or files of the cache change their meaning."""
 
 RACY_SECONDS = 2.0
 """A file changed this shortly before it was looked at could change again unseen: it is read anew next time."""
 
+ROWS, INDEX, SUMS = "rows.f32", "index.csv", "sums.json"
+"""The files of an entry: rows on end as raw float32, a line a file by content, and the CRC-32 of these two."""
+
 log = logging.getLogger(__name__)
 
 
 class Feature(Protocol):
-    """Settings that turn a mono wave into rows of values; a frozen dataclass, called from several threads."""
+    """Settings that turn a mono wave into rows of values; a frozen dataclass, called from several threads.
+
+    Its class attribute `version`, if it has one, is part of the key: raise it when equal settings give other values.
+    """
 
     @property
     def silence(self) -> float:
@@ -71,50 +77,47 @@ def bank(paths: Sequence[str], feature: Feature, folder: Path) -> Bank:
     folder.mkdir(parents=True, exist_ok=True)
     contents = _contents(paths, folder)
     entry = folder / _key(contents.values(), feature)
-    if (files := _read_index(entry)) is None:
+    index = _read_index(entry)
+    if index is None:
         with FileLock(f"{entry}.lock"):
-            if (files := _read_index(entry)) is None:
+            index = _read_index(entry)
+            if index is None:
+                if entry.exists():
+                    log.warning("a damaged cache entry is made anew: %s", entry)
                 _compute({digest: path for path, digest in contents.items()}, feature, entry)
-                files = _read_index(entry)
-    assert files is not None, "just written"
-    rows = torch.from_numpy(np.load(entry / "rows.npy", mmap_mode="c"))
-    return Bank(rows, files.loc[list(contents.values())].set_axis(pd.Index(list(contents), name="path")))
+                index = _read_index(entry)
+    assert index is not None, "just written"
+    values = (entry / ROWS).stat().st_size // torch.float32.itemsize
+    rows = torch.from_file(str(entry / ROWS), size=values, dtype=torch.float32).view(-1, len(feature.names))
+    return Bank(rows, index.loc[list(contents.values())].set_axis(pd.Index(list(contents), name="path")))
 
 
 def _key(digests: Iterable[str], feature: Feature) -> str:
     assert is_dataclass(feature)
     assert not isinstance(feature, type)
-    settings = [
-        FORMAT,
-        type(feature).__qualname__,
-        getattr(feature, "version", 1),
-        asdict(feature),
-        sorted(set(digests)),
-    ]
+    version = getattr(feature, "version", 1)
+    settings = [FORMAT, type(feature).__qualname__, version, asdict(feature), sorted(set(digests))]
     return f"{type(feature).__name__.lower()}-{hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:20]}"
 
 
 def _contents(paths: Sequence[str], folder: Path) -> dict[str, str]:
-    """SHA-256 of every file by path; files whose size and time are as remembered are not read again."""
+    """SHA-256 of every file by path; files whose place, size and time are as remembered are not read again."""
     memory = folder / "contents.json"
     try:
-        known = json.loads(memory.read_text())
-    except (OSError, ValueError):
+        known = dict(json.loads(memory.read_text()))
+    except (OSError, ValueError, TypeError):
         known = {}
-    marks = {}
-    for path in paths:
-        status = os.stat(path)
-        marks[path] = [status.st_size, status.st_mtime_ns]
-    keys = {path: os.path.abspath(path) for path in paths}
-    new = [path for path in paths if known.get(keys[path], [None])[:2] != marks[path]]
+    settled = time.time_ns() - int(RACY_SECONDS * 1e9)
+    status = {path: os.stat(path) for path in paths}
+    marks = {path: f"{os.path.abspath(path)} {it.st_size} {it.st_mtime_ns}" for path, it in status.items()}
+    new = [path for path, mark in marks.items() if mark not in known]
     with ThreadPoolExecutor() as pool:
         digests = dict(zip(new, pool.map(_digest, new), strict=True))
-    contents = {path: digests.get(path) or known[keys[path]][2] for path in paths}
-    settled = time.time_ns() - int(RACY_SECONDS * 1e9)
-    learnt = {keys[path]: [*marks[path], contents[path]] for path in new if marks[path][1] < settled}
+    learnt = {marks[path]: digest for path, digest in digests.items() if status[path].st_mtime_ns < settled}
     if learnt:
-        write_text(memory, json.dumps(known | learnt))
-    return contents
+        with suppress(OSError):  # a shared cache that this user may only read
+            write_text(memory, json.dumps(known | learnt))
+    return {path: digests.get(path) or known[mark] for path, mark in marks.items()}
 
 
 def _digest(path: str) -> str:
@@ -122,61 +125,74 @@ def _digest(path: str) -> str:
 
 
 def _compute(paths: dict[str, str], feature: Feature, entry: Path) -> None:
-    """Decode and transform every file, one thread a core, and put the finished entry in place at once."""
+    """Decode and transform every file, by its digest, and put the finished entry in place at once."""
     from tqdm import tqdm
 
-    def one(path: str) -> tuple[dict[str, object], Tensor]:
-        from ser import audio
+    dim = len(feature.names)
 
-        torch.set_num_threads(1)  # of this thread: the files already keep every core busy
+    def one(path: str) -> tuple[audio.Facts, Tensor]:
         wave, facts = audio.read(path)
-        nothing = torch.empty(0, len(feature.names))
-        return asdict(facts), nothing if facts.problem else feature(torch.from_numpy(wave), facts.rate)
+        values = torch.empty(0, dim) if facts.problem else feature(torch.from_numpy(wave), facts.rate)
+        return facts, values.float().reshape(len(values), dim)
 
-    for killed in entry.parent.glob(f"{entry.name}.*/"):
-        shutil.rmtree(killed)  # what a run that was killed while it computed left behind
-    threads = torch.get_num_threads()
     begun = time.perf_counter()
-    with tempfile.TemporaryDirectory(dir=entry.parent, prefix=f"{entry.name}.") as scratch:
-        with ThreadPoolExecutor(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None) as pool:
-            found = pool.map(one, paths.values())
-            bar = tqdm(found, total=len(paths), desc=f"{type(feature).__name__.lower()} features", unit="file")
-            facts, values = zip(*bar, strict=True)
-        torch.set_num_threads(threads)
-        index = pd.DataFrame(list(facts), index=pd.Index(list(paths), name="content"))
-        index["length"] = [len(value) for value in values]
+    found = []
+    with _replacing_folder(entry) as scratch:
+        with _pool() as pool, (scratch / ROWS).open("wb") as file:
+            name = f"{type(feature).__name__.lower()} features"
+            for facts, values in tqdm(pool.map(one, paths.values()), total=len(paths), desc=name, unit="file"):
+                values.numpy().tofile(file)
+                found.append({**asdict(facts), "length": len(values)})
+            torch.full((1, dim), feature.silence).numpy().tofile(file)
+        index = pd.DataFrame(found, index=pd.Index(list(paths), name="content"))
         index["start"] = index["length"].cumsum() - index["length"]
-        silence = torch.full((1, len(feature.names)), feature.silence)
-        np.save(Path(scratch, "rows.npy"), torch.cat([*values, silence]).numpy())
-        index.to_csv(Path(scratch, "index.csv"))
-        Path(scratch, "sums.json").write_text(json.dumps(_sums(Path(scratch))))
-        shutil.rmtree(entry, ignore_errors=True)
-        whole = Path(scratch, "whole")
-        whole.mkdir()
-        for name in ("rows.npy", "index.csv", "sums.json"):
-            Path(scratch, name).rename(whole / name)
-        whole.rename(entry)
+        index.to_csv(scratch / INDEX)
+        (scratch / SUMS).write_text(json.dumps(_sums(scratch)))
     log.info("%d files to features in %.1f s: %s", len(paths), time.perf_counter() - begun, entry)
+
+
+@contextmanager
+def _replacing_folder(path: Path) -> Iterator[Path]:
+    """Give a scratch folder beside `path` that takes its place unless something is raised; for one process at once."""
+    scratch = path.with_name(f"{path.name}.part")
+    shutil.rmtree(scratch, ignore_errors=True)  # what a run that was killed left behind
+    scratch.mkdir()
+    try:
+        yield scratch
+        shutil.rmtree(path, ignore_errors=True)
+        scratch.rename(path)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+@contextmanager
+def _pool() -> Iterator[ThreadPoolExecutor]:
+    """One thread for each core that this process may use; torch starts none of its own in them."""
+    before = torch.get_num_threads()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
+    pool = ThreadPoolExecutor(cores, initializer=torch.set_num_threads, initargs=(1,))
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(before)  # threads yet to come would take over the 1
 
 
 def _read_index(entry: Path) -> pd.DataFrame | None:
     """The entry's list of files, or None if the entry is absent or damaged."""
-    if not entry.exists():
-        return None
+    text = dict.fromkeys(("content", "samples", "problem"), str)
     try:
-        whole = json.loads((entry / "sums.json").read_text()) == _sums(entry)
-        index = pd.read_csv(entry / "index.csv", index_col="content", keep_default_na=False) if whole else None
+        if json.loads((entry / SUMS).read_text()) != _sums(entry):
+            return None
+        return pd.read_csv(entry / INDEX, index_col="content", dtype=text, keep_default_na=False)
     except (OSError, ValueError):
-        index = None
-    if index is None:
-        log.warning("a damaged cache entry is made anew: %s", entry)
-    return index
+        return None
 
 
 def _sums(entry: Path) -> dict[str, int]:
-    """CRC-32 of the entry's files, read in pieces so that memory does not grow with the corpus."""
+    """CRC-32 of rows and index, read in pieces so that memory does not grow with the corpus."""
     sums = {}
-    for name in ("rows.npy", "index.csv"):
+    for name in (ROWS, INDEX):
         sums[name] = 0
         with (entry / name).open("rb") as file:
             while piece := file.read(1 << 20):

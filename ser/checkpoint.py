@@ -26,29 +26,25 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             os.fsync(file.fileno())
 
 
-class BestCheckpoint(ModelCheckpoint):
-    """`best.ckpt`, of the lowest `val/loss`; a moved run folder keeps its best score, which Lightning forgets."""
+class MovableCheckpoint(ModelCheckpoint):
+    """A `ModelCheckpoint` whose run folder may be moved: Lightning would forget the best score of a moved one."""
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take the state as one of this folder."""
-        here = str(Path(str(self.dirpath), "best.ckpt"))
-        scores = dict.fromkeys([here], state_dict["best_model_score"]) if state_dict["best_k_models"] else {}
-        super().load_state_dict(
-            {
-                **state_dict,
-                "dirpath": self.dirpath,
-                "best_model_path": here,
-                "kth_best_model_path": here,
-                "best_k_models": scores,
-            }
-        )
+        paths = ("best_model_path", "kth_best_model_path", "last_model_path")
+        here = {name: self._here(state_dict[name]) for name in paths}
+        scores = {self._here(path): score for path, score in state_dict["best_k_models"].items()}
+        super().load_state_dict({**state_dict, **here, "dirpath": self.dirpath, "best_k_models": scores})
+
+    def _here(self, path: str) -> str:
+        return str(Path(str(self.dirpath), Path(path).name)) if path else ""
 
 
 def callbacks(folder: Path) -> list[ModelCheckpoint]:
     """Best, then last: one callback with `save_last=True` would not save the last epoch but the best again."""
     return [
-        BestCheckpoint(folder, filename="best", monitor="val/loss", enable_version_counter=False),
-        ModelCheckpoint(folder, filename="last", monitor=None, save_top_k=1, enable_version_counter=False),
+        MovableCheckpoint(folder, filename="best", monitor="val/loss", enable_version_counter=False),
+        MovableCheckpoint(folder, filename="last", monitor=None, save_top_k=1, enable_version_counter=False),
     ]
 
 

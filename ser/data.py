@@ -50,7 +50,8 @@ class PartBatches:
     def __init__(
         self, rows: tuple[int, ...], batch_size: int, seed: int | None, random_place: bool, rank: int, ranks: int
     ) -> None:
-        self.rows, self.batch_size, self.seed, self.random_place = torch.tensor(rows), batch_size, seed, random_place
+        self.rows, self.batch_size = torch.tensor(rows, dtype=torch.long), batch_size
+        self.seed, self.random_place = seed, random_place
         self.rank, self.ranks, self.epoch = rank, ranks, 0
         self.sampler, self.batch_sampler = self, None  # where Lightning looks for `set_epoch`
 
@@ -99,6 +100,7 @@ class EmotionDataModule(L.LightningDataModule):
         self._rows = bank.rows
         self._starts, self._lengths = (torch.tensor(files[name].to_numpy()) for name in ("start", "length"))
         self._labels = torch.tensor(labels(table))
+        self.speakers = torch.tensor(table["speaker"].to_numpy())
         self.normalisation = normalisation or self._fit()
         self._mean, self._deviation = self.normalisation.tensors(torch.device("cpu"))
 

@@ -12,6 +12,7 @@ import pandas as pd
 import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
@@ -21,7 +22,7 @@ from ser import cache, checkpoint, figures, predictions, record, run, tables
 from ser.cache import Bank
 from ser.corpora.audit import audit
 from ser.data import EmotionDataModule, InputSettings
-from ser.errors import CheckpointError
+from ser.errors import CheckpointError, ConfigError
 from ser.history import History
 from ser.module import EmotionClassifier
 from ser.protocols.split import Split
@@ -32,6 +33,7 @@ log = logging.getLogger(__name__)
 logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # no advertisements; what matters is said here
 logging.getLogger("fontTools").setLevel(logging.WARNING)  # at work on the fonts of a PDF
 warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # Lightning's own use of torch
+warnings.filterwarnings("ignore", message="Checkpoint directory .* exists")  # that of the run to resume
 warnings.filterwarnings("ignore", message=".*returned `None`.*")  # how an estimator takes part in the loop
 
 
@@ -49,6 +51,10 @@ def train(cfg: DictConfig) -> float:
     if leader:
         run.claim(folder, cfg.resume)
         _write_config(cfg, folder)
+    precision = cfg.trainer.precision or (before and before["about"]["precision"])
+    precision = precision or fastest_precision(cfg.trainer.accelerator)
+    history = History(folder / "metrics.csv")
+    trainer = _trainer(cfg.trainer, precision, folder, history)
     table, bank = corpus(cfg)
     split: Split = instantiate(_without(cfg.protocol, "name")).split(table, cfg.seed)
     about = {
@@ -63,16 +69,14 @@ def train(cfg: DictConfig) -> float:
         split.part_of(table).to_csv(folder / "split.csv", index=False)
     data = EmotionDataModule(table, bank, split, InputSettings(**cfg.features.input), cfg.batch_size, cfg.seed)
     L.seed_everything(cfg.seed, verbose=False)
-    net = instantiate(cfg.model.net, shape=data.shape, classes=len(EMOTIONS))
-    precision = (
-        cfg.trainer.precision or (before or about).get("precision") or fastest_precision(cfg.trainer.accelerator)
-    )
+    net = instantiate(cfg.model.net, _convert_="all", shape=data.shape, classes=len(EMOTIONS))
+    precision = cfg.trainer.precision or (before or about).get("precision")
+    if precision is None:
+        precision = fastest_precision(cfg.trainer.accelerator) if any(True for _ in net.parameters()) else "32-true"
     log.info("precision %s, %d to train on, %d to validate on", precision, len(split.train), len(split.val))
     about["precision"] = precision
     kept = record.make(OmegaConf.to_container(cfg, resolve=True), table, split, data.normalisation, about)
     model = instantiate(_without(cfg.model, "name", "net"), _partial_=True, _convert_="all")(net, cfg.seed, kept)
-    history = History(folder / "metrics.csv")
-    trainer = _trainer(cfg.trainer, precision, folder, history)
     try:
         trainer.fit(model, data, ckpt_path=cfg.resume, weights_only=True)
     except SystemExit:  # how Lightning passes a Ctrl-C on
@@ -98,7 +102,7 @@ def evaluate(cfg: DictConfig) -> dict[str, Any]:
     split = Split(train=(), val=(), test=rows, test_speakers=())
     settings = InputSettings(**trained.features.input)
     data = EmotionDataModule(table, bank, split, settings, trained.batch_size, trained.seed, record.normalisation(kept))
-    net = instantiate(trained.model.net, shape=data.shape, classes=len(EMOTIONS))
+    net = instantiate(trained.model.net, _convert_="all", shape=data.shape, classes=len(EMOTIONS))
     model = EmotionClassifier(net, trained.seed, kept)
     model.load_state_dict(loaded["state_dict"])
     trainer = L.Trainer(
@@ -149,18 +153,28 @@ def protocol_facts(cfg: DictConfig, table: pd.DataFrame, split: Split) -> dict[s
 
 
 def _trainer(settings: DictConfig, precision: str, folder: Path, history: History) -> L.Trainer:
-    """Lightning's trainer as configured; what a run folder needs is not to choose."""
+    """Lightning's trainer as configured; what a run folder needs is not to choose.
+
+    Raises:
+        ConfigError: if Lightning refuses the settings.
+    """
     chosen = {str(name): value for name, value in settings.items() if value is not None}
-    return L.Trainer(
-        **chosen | {"precision": precision},
-        callbacks=[history, *checkpoint.callbacks(folder / "checkpoints"), TQDMProgressBar(refresh_rate=20)],
-        logger=TensorBoardLogger(folder, name="tensorboard", version=""),
-        plugins=[checkpoint.AtomicCheckpointIO()],
-        default_root_dir=folder,
-        num_sanity_val_steps=0,
-        use_distributed_sampler=False,
-        enable_model_summary=False,
-    )
+    try:
+        return L.Trainer(
+            **chosen | {"precision": precision},
+            callbacks=[history, *checkpoint.callbacks(folder / "checkpoints"), TQDMProgressBar(refresh_rate=20)],
+            logger=TensorBoardLogger(folder, name="tensorboard", version=""),
+            plugins=[checkpoint.AtomicCheckpointIO()],
+            default_root_dir=folder,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+            enable_model_summary=False,
+        )
+    except (MisconfigurationException, TypeError, ValueError) as error:
+        do = (
+            "this machine has no GPU for torch: use trainer=cpu" if "gpu backend" in str(error) else "set another value"
+        )
+        raise ConfigError(f"Lightning's Trainer refuses its settings: {error}", where="trainer", do=do) from error
 
 
 def fastest_precision(accelerator: str) -> str:

@@ -8,7 +8,10 @@ import torch
 from torch import Tensor
 
 SMALLEST_DEVIATION = 1e-5
-"""A dimension that never varies is shifted, not blown up."""
+"""What varies less is not blown up to a deviation of 1."""
+
+ROUNDING = 1e-6
+"""A deviation smaller than this part of the mean is none: the dimension is shifted alone."""
 
 
 @dataclass(frozen=True)
@@ -34,16 +37,14 @@ def fit(rows: Tensor, starts: Tensor, lengths: Tensor, per_dimension: bool) -> N
         starts, lengths: `(utterance,)`, where each training utterance lies in `rows`.
         per_dimension: one mean and deviation for every dimension, or one of each for all.
     """
-    count, total, squares = (
-        0,
-        torch.zeros(rows.shape[1], dtype=torch.float64),
-        torch.zeros(rows.shape[1], dtype=torch.float64),
-    )
+    count, (total, squares) = 0, torch.zeros(2, rows.shape[1], dtype=torch.float64)
     for start, length in zip(starts.tolist(), lengths.tolist(), strict=True):
         values = rows[start : start + length].double()
         count, total, squares = count + length, total + values.sum(0), squares + values.square().sum(0)
     mean, square = total / count, squares / count
     if not per_dimension:
         mean, square = mean.mean(0, keepdim=True), square.mean(0, keepdim=True)
-    deviation = (square - mean.square()).clamp(min=0).sqrt().clamp(min=SMALLEST_DEVIATION)
+    deviation = (square - mean.square()).clamp(min=0).sqrt()
+    varies = deviation > ROUNDING * mean.abs()
+    deviation = torch.where(varies, deviation.clamp(min=SMALLEST_DEVIATION), 1.0)
     return Normalisation(tuple(mean.tolist()), tuple(deviation.tolist()))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ser.corpora.listing import Listing, Problem
+from ser.corpora.listing import Listing, Problem, counted, printable
 from ser.errors import ConfigError, DataError
 from ser.table import utterance_table
 
@@ -53,7 +53,8 @@ def audit(listing: Listing, facts: pd.DataFrame, on_problem: str, expected_rate:
     notes = [
         *_notes_on_equal(copies[equal], first[equal]),
         *_notes_on_conversion(used, expected_rate),
-        *(f"left out: {count} {kind} files" for kind, count in listing.left_out.items()),
+        *([f"left out: {counted(listing.left_out)}"] if listing.left_out else []),
+        *([f"incomplete: {', '.join(listing.incomplete)}"] if listing.incomplete else []),
     ]
     _report(problems, notes, on_problem, used)
     return utterance_table(used)
@@ -84,13 +85,18 @@ def _problems(copies: pd.DataFrame, what: pd.Series[str]) -> list[Problem]:
 def _notes_on_equal(copies: pd.DataFrame, first: pd.DataFrame) -> list[str]:
     """What was found double: second copies of an id, and one recording under two ids."""
     renamed = copies["utterance"] != first["utterance"]
-    again = copies.loc[~renamed, "path"].tolist()
+    strayed = copies.loc[~renamed & copies["misplaced"], "path"].tolist()
+    again = copies.loc[~renamed & ~copies["misplaced"], "path"].tolist()
     pairs = sorted(
         {f"{a} = {b}" for a, b in zip(first.loc[renamed, "utterance"], copies.loc[renamed, "utterance"], strict=True)}
     )
     notes = []
     if again:
         notes.append(f"used once: {len(again)} files are equal copies: {_some(again)}")
+    if strayed:
+        notes.append(
+            f"used once: {len(strayed)} files in another actor's folder, equal to its own: {', '.join(strayed)}"
+        )
     if pairs:
         notes.append(f"used once: equal samples under two names, the first is kept: {', '.join(pairs)}")
     return notes
@@ -118,14 +124,15 @@ def _report(problems: list[Problem], notes: list[str], on_problem: str, used: pd
     listed = [f"  {problem.path}: {problem.what}" for problem in sorted(problems, key=lambda problem: problem.path)]
     if problems and on_problem == "refuse":
         raise DataError(
-            "\n".join([f"{len(problems)} files of the corpus have a problem:", *listed]),
+            printable("\n".join([f"{len(problems)} files of the corpus have a problem:", *listed])),
             do="mend or remove them, or go on without them with data.on_problem=leave_out",
         )
     if used.empty:
         raise DataError(
-            "\n".join(["no recording of the corpus can be used", *listed]), do="give data.root=<a whole corpus>"
+            printable("\n".join(["no recording of the corpus can be used", *listed])),
+            do="give data.root=<a whole corpus>",
         )
     lines = [f"{len(used)} utterances of {used['speaker'].nunique()} speakers", *(f"  {note}" for note in notes)]
     if problems:
         lines += [f"  left out: {len(problems)} files with a problem:", *(f"  {line}" for line in listed)]
-    log.log(logging.WARNING if problems else logging.INFO, "%s", "\n".join(lines))
+    log.log(logging.WARNING if problems else logging.INFO, "%s", printable("\n".join(lines)))

@@ -39,21 +39,20 @@ def download(root: Path, url: str = URL, md5: str = MD5) -> None:
 
     root = Path(os.path.abspath(root))
     work = root.with_name(f".{root.name}.download")
+    do = _do(root, url)
     print(NOTICE)
     try:
-        work.mkdir(parents=True, exist_ok=True)
+        root.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(root.with_name(f".{root.name}.lock")):
-            if root.is_dir() and any(root.iterdir()):
-                return  # another run was quicker
-            _clear(work)
-            archive = _by_hand(root, url, md5) or _fetch(url, md5, work, root)
-            _unpack(archive, work / "whole")
-            os.replace(work / "whole", root)
-    except OSError as error:
-        raise DownloadError(f"the corpus could not be put in place: {error}", where=root, do=_do(root, url)) from error
-    finally:
-        if root.is_dir():
+            if not root.is_dir() or not any(root.iterdir()):  # else another run was quicker
+                work.mkdir(exist_ok=True)
+                _clear(work)
+                archive = _by_hand(root, url, md5) or _fetch(url, md5, work, do)
+                _unpack(archive, work / "whole", do)
+                os.replace(work / "whole", root)
             shutil.rmtree(work, ignore_errors=True)
+    except OSError as error:
+        raise DownloadError(f"the corpus could not be put in place: {error}", where=root, do=do) from error
 
 
 def places(root: Path, url: str = URL) -> tuple[Path, Path]:
@@ -70,13 +69,13 @@ def _by_hand(root: Path, url: str, md5: str) -> Path | None:
                 raise DownloadError(
                     f"this is not the whole archive: its md5 is {found}, not {md5}",
                     where=archive,
-                    do=f"remove it, or put a whole one there, from {url}",
+                    do=f"remove or rename it and run the same command again; or {_do(root, url)}",
                 )
             return archive
     return None
 
 
-def _fetch(url: str, md5: str, work: Path, root: Path) -> Path:
+def _fetch(url: str, md5: str, work: Path, do: str) -> Path:
     """The archive under `work`: pooch gives it its name only after its md5 was found right."""
     import pooch
     import requests
@@ -89,30 +88,27 @@ def _fetch(url: str, md5: str, work: Path, root: Path) -> Path:
             url, f"md5:{md5}", archive.name, work, downloader=pooch.HTTPDownloader(progressbar=True, timeout=30)
         )
     except requests.RequestException as error:
-        raise DownloadError(f"the corpus could not be fetched: {error}", where=url, do=_do(root, url)) from error
+        raise DownloadError(f"the corpus could not be fetched: {error}", where=url, do=do) from error
     except ValueError as error:  # how pooch says that the hash is another
         raise DownloadError(
-            f"what was fetched is damaged and was thrown away: {error}", where=url, do=f"try again, or {_do(root, url)}"
+            f"what was fetched is damaged and was thrown away: {error}", where=url, do=f"try again; or {do}"
         ) from error
     return archive
 
 
-def _unpack(archive: Path, folder: Path) -> None:
+def _unpack(archive: Path, folder: Path, do: str) -> None:
     try:
         with zipfile.ZipFile(archive) as file:
             members = file.infolist()
-            unsafe = [member.filename for member in members if _is_unsafe(member)]
-            if unsafe:
-                raise DownloadError(
-                    f"the archive would write outside its folder: {', '.join(unsafe[:5])}", where=archive
-                )
             size = sum(member.file_size for member in members)
+            if unsafe := [member.filename for member in members if _is_unsafe(member)]:
+                raise zipfile.BadZipFile(f"it would write outside its folder: {', '.join(unsafe[:5])}")
             if size > MOST_BYTES or len(members) > MOST_FILES:
-                raise DownloadError(f"the archive unpacks to {len(members)} files of {size} bytes", where=archive)
+                raise zipfile.BadZipFile(f"it has {len(members)} files of {size} bytes")
             _require_space(folder.parent, size)
             file.extractall(folder)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        raise DownloadError(f"the archive can't be unpacked: {error}", where=archive, do="fetch it again") from error
+        raise DownloadError(f"the archive can't be unpacked: {error}", where=archive, do=do) from error
 
 
 def _is_unsafe(member: zipfile.ZipInfo) -> bool:

@@ -9,12 +9,13 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 from typing import TypedDict
 
 import pandas as pd
 
-from ser.corpora.listing import Listing, Problem
+from ser.corpora.listing import Listing, Problem, counted, printable
 from ser.errors import DataError
 from ser.table import COLUMNS, EMOTIONS
 
@@ -81,7 +82,7 @@ def read(root: str | os.PathLike[str]) -> Listing:
     """
     root = Path(root)
     if not root.is_dir():
-        raise DataError(f"the corpus's folder {root} does not exist", where=root, do=_do(root))
+        raise DataError(f"there is no folder {root}", where=root, do=_do(root))
     rows: list[dict[str, object]] = []
     problems: list[Problem] = []
     left_out: Counter[str] = Counter()
@@ -93,7 +94,7 @@ def read(root: str | os.PathLike[str]) -> Listing:
         elif suffix in VIDEO:
             left_out["video"] += 1
         elif suffix in OTHER_AUDIO:
-            left_out[f"{suffix} (only {' and '.join(RECORDING)} are read)"] += 1
+            left_out[suffix] += 1
         elif suffix in RECORDING:
             try:
                 fields = parse(stem)
@@ -104,28 +105,26 @@ def read(root: str | os.PathLike[str]) -> Listing:
                     left_out["video" if fields["modality"] != 3 else "song"] += 1
                 else:
                     rows.append({"utterance": stem, "path": path, **fields})
+    problems.sort(key=lambda problem: problem.path)
     if not rows:
-        seen = "".join(f"\n  {problem.path}: {problem.what}" for problem in problems)
-        raise DataError(f"no speech recording of RAVDESS in {root}{seen}", where=root, do=_do(root))
+        seen = [f"{problem.path}: {problem.what}" for problem in problems]
+        seen += [f"left out: {counted(left_out)}"] if left_out else []
+        what = f"no speech recording of RAVDESS ({' or '.join(RECORDING)}) in {root}"
+        raise DataError(printable("\n  ".join([what, *seen])), where=root, do=_do(root))
     table = pd.DataFrame(rows, columns=list(COLUMNS)).sort_values(["utterance", "path"]).reset_index(drop=True)
-    return Listing(table, tuple(sorted(problems, key=lambda problem: problem.path)), dict(sorted(left_out.items())))
+    return Listing(table, tuple(problems), dict(left_out), missing(table))
 
 
-def missing(table: pd.DataFrame) -> list[str]:
-    """What an incomplete corpus lacks, such as `["actors 20-24 absent", "actor 07: 58 of 60 clips"]`."""
-    clips = table.groupby("speaker")["utterance"].nunique()
-    runs: list[list[int]] = []
-    for actor in ACTORS:
-        if actor in clips.index:
-            continue
-        if runs and runs[-1][-1] == actor - 1:
-            runs[-1].append(actor)
-        else:
-            runs.append([actor])
-    absent = [
-        f"actor {run[0]:02d} absent" if len(run) == 1 else f"actors {run[0]:02d}-{run[-1]:02d} absent" for run in runs
-    ]
-    return absent + [f"actor {actor:02d}: {count} of {CLIPS} clips" for actor, count in clips.items() if count < CLIPS]
+def missing(table: pd.DataFrame) -> tuple[str, ...]:
+    """What an incomplete corpus lacks, such as `("actor 07: 58 of 60 clips", "actors 20-24 absent")`."""
+    clips = table.groupby("speaker")["utterance"].nunique().to_dict()
+    lacking = []
+    for count, alike in groupby(ACTORS, lambda actor: clips.get(actor, 0)):
+        first, *rest = alike
+        actors = f"actors {first:02d}-{rest[-1]:02d}" if rest else f"actor {first:02d}"
+        if count < CLIPS:
+            lacking.append(f"{actors}: {count} of {CLIPS} clips" if count else f"{actors} absent")
+    return tuple(lacking)
 
 
 def _files(root: Path) -> Iterator[tuple[str, str]]:

@@ -41,7 +41,7 @@ class Mel:
 
     def __call__(self, wave: Tensor, rate: int) -> Tensor:
         """Wave `(samples,)` at `rate` Hz to `(frame, mel)` in dB, frames centred on multiples of the hop."""
-        if rate != self.sample_rate:
+        if rate != self.sample_rate and len(wave):
             wave = _resampler(rate, self.sample_rate)(wave)
         if len(wave) <= self.n_fft // 2:  # reflection at the ends needs more than half a window
             wave = torch.nn.functional.pad(wave, (0, self.n_fft // 2 + 1 - len(wave)))

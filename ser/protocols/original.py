@@ -39,12 +39,13 @@ class Original:
             )
         if not 0 < self.val_fraction < 1:
             raise ConfigError(f"{self.val_fraction} is not a fraction", where="protocol.val_fraction", do="give 0 to 1")
-        development = list(rows_of(table, self.dev_speakers))
-        val = _stratified(table.iloc[development], self.val_fraction, seed)
+        development = rows_of(table, self.dev_speakers)
+        chosen = _stratified(table.iloc[list(development)], self.val_fraction, seed)
+        ids = table["utterance"].tolist()
         return refuse_empty(
             Split(
-                train=tuple(row for row in development if table["utterance"].iloc[row] not in val),
-                val=tuple(row for row in development if table["utterance"].iloc[row] in val),
+                train=tuple(row for row in development if ids[row] not in chosen),
+                val=tuple(row for row in development if ids[row] in chosen),
                 test=rows_of(table, self.test_speakers),
                 test_speakers=tuple(self.test_speakers),
             ),

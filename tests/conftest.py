@@ -1,0 +1,76 @@
+"""What the tests share: a tiny generated corpus, and the two commands as a user would type them."""
+
+from __future__ import annotations
+
+import io
+import logging
+import runpy
+import sys
+from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from hydra.core.global_hydra import GlobalHydra
+
+from ser.corpora import synthetic
+
+ROOT = Path(__file__).parent.parent
+
+SPEAKERS = (1, 2, 3, 4, 20, 21)
+"""Of the tiny corpus: 30 clips each."""
+QUICK = ["trainer=cpu", "trainer.max_epochs=2", "trainer.precision=32-true"]
+QUICK += ["features.sample_rate=16000", "features.input.frames=32"]
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a command left on the terminal."""
+
+    stdout: str
+    stderr: str
+
+
+Command = Callable[..., Said]
+
+
+@pytest.fixture(scope="session")
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `corpus` and `cache`, filled once and read by all tests."""
+    folder = tmp_path_factory.mktemp("workplace")
+    synthetic.generate(folder / "corpus", speakers=SPEAKERS, repetitions=1, seconds=0.3, rate=16000)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def command(workplace: Path) -> Command:
+    """Run `python <script> <overrides>`, in this process for speed; fail if its exit status is not as expected."""
+
+    def run(script: str, *overrides: str, fails: bool = False) -> Said:
+        out, err = io.StringIO(), io.StringIO()
+        GlobalHydra.instance().clear()
+        handlers = logging.root.handlers[:]
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+            patch.chdir(workplace)
+            patch.setenv("SER_CACHE_DIR", str(workplace / "cache"))
+            patch.setenv("COLUMNS", "120")
+            patch.setattr(sys, "argv", [str(ROOT / script), *overrides])
+            try:
+                runpy.run_path(str(ROOT / script), run_name="__main__")
+                failed = False
+            except SystemExit as end:
+                failed = end.code not in (0, None)
+                print(end.code if isinstance(end.code, str) else "", file=sys.stderr)
+            finally:
+                logging.root.handlers[:] = handlers
+        said = Said(out.getvalue(), err.getvalue())
+        assert failed == fails, said.stdout + said.stderr
+        return said
+
+    return run
+
+
+def small(workplace: Path) -> list[str]:
+    """Overrides for a quick training of the CNN on the tiny corpus."""
+    return [*QUICK, f"data.root={workplace / 'corpus'}"]

@@ -1,0 +1,245 @@
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from itertools import product
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ser import audio
+from ser.corpora import ravdess
+from ser.corpora.audit import audit
+from ser.errors import DataError
+from ser.table import EMOTIONS
+
+FIELDS = [range(1, 4), range(1, 3), range(1, 9), range(1, 3), range(1, 3), range(1, 3), range(1, 25)]
+
+
+def stem_of(*fields: int) -> str:
+    return "-".join(f"{field:02d}" for field in fields)
+
+
+NAMES = {stem_of(*fields) for fields in product(*FIELDS) if fields[2:4] != (1, 2)}
+
+
+def stems_of(actor: int) -> list[str]:
+    return sorted(name for name in NAMES if name.startswith("03-01-") and name.endswith(f"-{actor:02d}"))
+
+
+def put(root: Path, *names: str) -> Path:
+    """Files of these names; the reader looks at nothing else."""
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+    return root
+
+
+def test_a_name_tells_all_seven_fields() -> None:
+    assert ravdess.parse("03-01-06-01-02-01-12") == {
+        "modality": 3,
+        "channel": 1,
+        "emotion": "fearful",
+        "intensity": "normal",
+        "statement": 2,
+        "repetition": 1,
+        "speaker": 12,
+        "sex": "female",
+    }
+
+
+@settings(deadline=None)
+@given(name=st.sampled_from(sorted(NAMES)))
+def test_every_valid_name_is_told_from_its_fields(name: str) -> None:
+    found = ravdess.parse(name)
+    assert name == stem_of(
+        found["modality"],
+        found["channel"],
+        EMOTIONS.index(found["emotion"]) + 1,
+        {"normal": 1, "strong": 2}[found["intensity"]],
+        found["statement"],
+        found["repetition"],
+        found["speaker"],
+    )
+    assert found["sex"] == ("male" if found["speaker"] % 2 else "female")
+
+
+@settings(deadline=None)
+@given(stem=st.text() | st.from_regex(r"[0-9]{2}(-0[0-9]){5,7}\s?", fullmatch=True))
+def test_any_other_name_is_refused_and_told(stem: str) -> None:
+    if stem in NAMES:
+        assert ravdess.parse(stem)
+    else:
+        with pytest.raises(DataError) as caught:
+            ravdess.parse(stem)
+        assert f"{stem!r} is no name of RAVDESS" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "stem",
+    [
+        "",
+        "03-01-06-01-02-01",
+        "03-01-06-01-02-01-25",
+        "03-01-06-01-02-01-00",
+        "03-01-09-01-01-01-01",
+        "03-01-06-01-02-03-12",
+        "03-01-01-02-01-01-01",
+        "3-1-6-1-2-1-12",
+        "03_01_06_01_02_01_12",
+        "03-01-06-01-02-01-12 (1)",
+        "03-01-06-01-02-01-12\n",
+        "٠٣-01-06-01-02-01-12",
+    ],
+)
+def test_names_outside_the_grammar_are_refused(stem: str) -> None:
+    with pytest.raises(DataError, match="is no name of RAVDESS"):
+        ravdess.parse(stem)
+
+
+def test_files_are_found_at_any_depth_by_their_names_alone(tmp_path: Path) -> None:
+    stems = stems_of(3)[:4]
+    put(tmp_path, f"{stems[0]}.wav", f"Actor_03/{stems[1]}.flac", f"a/b/c/{stems[2]}.WAV", f"Tom/{stems[3]}.Flac")
+    listing = ravdess.read(str(tmp_path))
+    assert listing.table["utterance"].tolist() == stems
+    assert all(Path(path).is_file() for path in listing.table["path"])
+    assert not listing.problems
+    assert not listing.left_out
+
+
+def test_one_name_at_two_places_is_listed_twice(tmp_path: Path) -> None:
+    stem = stems_of(1)[0]
+    listing = ravdess.read(put(tmp_path, f"Actor_01/{stem}.wav", f"nested/Actor_01/{stem}.wav", f"{stem}.flac"))
+    assert listing.table["utterance"].tolist() == [stem] * 3
+    assert listing.table["path"].nunique() == 3
+
+
+def test_song_and_video_and_other_audio_are_counted_and_left_out(tmp_path: Path) -> None:
+    stem = stems_of(1)[0]
+    put(
+        tmp_path, f"{stem}.wav", "03-02-01-01-01-01-01.wav", "sub/03-02-02-01-01-01-01.flac", "01-01-01-01-01-01-01.mp4"
+    )
+    put(tmp_path, "02-01-01-01-01-01-01.MP4", "01-02-01-01-01-01-01.wav", "03-01-02-01-01-01-01.mp3")
+    listing = ravdess.read(tmp_path)
+    assert listing.table["utterance"].tolist() == [stem]
+    assert listing.left_out == {".mp3": 1, "song": 2, "video": 3}
+    assert not listing.problems
+
+
+def test_hidden_files_and_files_of_other_kinds_are_passed_over(tmp_path: Path) -> None:
+    stem = stems_of(1)[0]
+    listing = ravdess.read(put(tmp_path, f"{stem}.wav", f"._{stem}.wav", f".trash/{stem}.wav", "README.txt", "a.zip"))
+    assert len(listing.table) == 1
+    assert not listing.problems
+    assert not listing.left_out
+
+
+def test_names_outside_the_grammar_are_problems_and_the_rest_is_read(tmp_path: Path) -> None:
+    stems = stems_of(1)[:2]
+    put(
+        tmp_path, *(f"{stem}.wav" for stem in stems), "Actor_01/noise.wav", f"{stems[0]} (1).wav", f"{stems[0]}.wav.wav"
+    )
+    listing = ravdess.read(tmp_path)
+    assert listing.table["utterance"].tolist() == stems
+    assert {os.path.basename(problem.path) for problem in listing.problems} == {
+        "noise.wav",
+        f"{stems[0]} (1).wav",
+        f"{stems[0]}.wav.wav",
+    }
+    assert all("is no name of RAVDESS" in problem.what for problem in listing.problems)
+
+
+def test_broken_links_and_pipes_are_problems(tmp_path: Path) -> None:
+    first, second, third = stems_of(1)[:3]
+    put(tmp_path, f"{first}.wav")
+    (tmp_path / f"{second}.wav").symlink_to(tmp_path / "nowhere.wav")
+    os.mkfifo(tmp_path / f"{third}.wav")
+    listing = ravdess.read(tmp_path)
+    assert listing.table["utterance"].tolist() == [first]
+    assert [problem.what for problem in listing.problems] == ["a broken link", "not a regular file"]
+
+
+def test_linked_folders_are_followed_once_and_a_loop_ends(tmp_path: Path) -> None:
+    stem = stems_of(1)[0]
+    put(tmp_path, f"elsewhere/{stem}.wav", "corpus/Actor_01/notes.txt")
+    (tmp_path / "corpus/Actor_01/more").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "corpus/again").symlink_to(tmp_path / "corpus/Actor_01")
+    (tmp_path / "elsewhere/up").symlink_to(tmp_path / "corpus")
+    assert ravdess.read(tmp_path / "corpus").table["utterance"].tolist() == [stem]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_what_may_not_be_read_is_a_problem(tmp_path: Path) -> None:
+    first, second = stems_of(1)[:2]
+    put(tmp_path, f"{first}.wav", f"{second}.wav", "closed/a.txt")
+    (tmp_path / f"{second}.wav").chmod(0)
+    (tmp_path / "closed").chmod(0)
+    try:
+        problems = {Path(problem.path).name: problem.what for problem in ravdess.read(tmp_path).problems}
+    finally:
+        (tmp_path / "closed").chmod(0o700)
+    assert problems.keys() == {f"{second}.wav", "closed"}
+    assert all("ermission denied" in what for what in problems.values())
+
+
+def test_no_folder_is_told_with_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(DataError) as caught:
+        ravdess.read(tmp_path / "ravdess")
+    for part in (str(tmp_path / "ravdess"), "data.root=<folder", "data.download=true", "data=synthetic"):
+        assert part in str(caught.value)
+
+
+def test_a_folder_without_speech_is_told_with_what_was_seen(tmp_path: Path) -> None:
+    put(tmp_path, "03-02-01-01-01-01-01.wav", "03-02-02-01-01-01-01.wav", "a.mp3", "Actor_01/caf\udce9.wav")
+    with pytest.raises(DataError) as caught:
+        ravdess.read(tmp_path)
+    message = str(caught.value).encode().decode()
+    assert message.startswith("no speech recording of RAVDESS (.wav or .flac) in ")
+    for part in (r"Actor_01/caf\udce9.wav: ", "is no name", "left out: 1 .mp3, 2 song files", "data=synthetic"):
+        assert part in message
+
+
+def test_a_whole_corpus_lacks_nothing(tmp_path: Path) -> None:
+    listing = ravdess.read(put(tmp_path, *(f"{stem}.wav" for actor in range(1, 25) for stem in stems_of(actor))))
+    assert len(listing.table) == 1440
+    assert listing.incomplete == ()
+
+
+def test_what_an_incomplete_corpus_lacks_is_told_by_actor(tmp_path: Path) -> None:
+    whole = [1, 2, 4, 7, 8, 9, 10, *range(11, 20)]
+    put(tmp_path, *(f"{stem}.wav" for actor in whole for stem in stems_of(actor)))
+    put(tmp_path, *(f"{stem}.wav" for actor in (5, 6) for stem in stems_of(actor)[:30]))
+    put(tmp_path, *(f"again/{stem}.wav" for stem in stems_of(4)))
+    (tmp_path / f"{stems_of(8)[0]}.wav").unlink()
+    assert ravdess.read(tmp_path).incomplete == (
+        "actor 03 absent",
+        "actors 05-06: 30 of 60 clips",
+        "actor 08: 59 of 60 clips",
+        "actors 20-24 absent",
+    )
+
+
+@pytest.mark.skipif("SER_RAVDESS_ROOT" not in os.environ, reason="SER_RAVDESS_ROOT names no real corpus")
+def test_the_real_corpus_is_read_and_its_known_oddities_are_found(caplog: pytest.LogCaptureFixture) -> None:
+    listing = ravdess.read(os.environ["SER_RAVDESS_ROOT"])
+    actors = sorted(listing.table["speaker"].unique())
+    assert set(range(1, 20)) <= set(actors)
+    assert listing.table["utterance"].nunique() == 60 * len(actors)
+    with ThreadPoolExecutor() as pool:
+        found = list(pool.map(lambda path: asdict(audio.read(path)[1]), listing.table["path"]))
+    facts = pd.DataFrame(found, index=pd.Index(listing.table["path"]))
+    with caplog.at_level("INFO"):
+        used = audit(listing, facts, "refuse")
+    assert len(used) == 60 * len(actors) - 1
+    assert "03-01-03-01-02-01-07 = 03-01-03-01-02-02-07" in caplog.text
+    assert len(actors) == 24 or f"incomplete: actors {actors[-1] + 1}-24 absent" in caplog.text
+    heard = listing.table[listing.table["path"].map(facts["channels"]) > 1]
+    assert set(heard.loc[heard["speaker"] < 20, "utterance"]) == {
+        "03-01-02-01-01-02-01",
+        "03-01-08-01-02-02-01",
+        "03-01-02-01-02-02-05",
+    }
