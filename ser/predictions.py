@@ -67,7 +67,7 @@ def read(path: str | Path) -> pd.DataFrame:
     except FileNotFoundError:
         raise DataError("there is no such table of predictions", where=path, do="give a test_results.csv") from None
     except (OSError, ValueError) as error:  # pandas' parser errors and undecodable bytes are ValueErrors
-        raise DataError(f"not a table of predictions: {error}", where=path, do=_AGAIN) from error
+        raise DataError(f"not a table of predictions: {str(error).strip()}", where=path, do=_AGAIN) from error
     _check_columns(text, path)
     parsed = {column: _parse(text[column], path) for column in COLUMNS}
     return check(pd.DataFrame(parsed), path)
@@ -98,6 +98,7 @@ def _contradictions(rows: pd.DataFrame) -> Iterator[tuple[NDArray[np.bool_], str
     yield (rows["utterance"] == "").to_numpy(), "an utterance without an id"
     yield rows["utterance"].duplicated().to_numpy(), "an utterance id that stands twice"
     yield ~rows["sex"].isin(["male", "female"]).to_numpy(), "sex is neither male nor female"
+    yield (rows.groupby("actor")["sex"].transform("nunique") > 1).to_numpy(), "an actor with more than one sex"
     yield ~rows["emotion"].isin(EMOTIONS).to_numpy(), f"emotion is none of {names}"
     yield ~rows["predicted"].isin(EMOTIONS).to_numpy(), f"predicted is none of {names}"
     scores = rows.loc[:, list(SCORES)].to_numpy(dtype=np.float64)

@@ -1,11 +1,13 @@
-"""What a checkpoint says of its run, in plain values: all that evaluation needs besides the weights."""
+"""A checkpoint, read without unpickling, and what it says of its run in plain values: all that evaluation needs."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import torch
 
 from ser.errors import CheckpointError, ConfigError, DataError
 from ser.normalise import Normalisation
@@ -39,6 +41,26 @@ def make(
             "test": [int(speaker) for speaker in split.test_speakers],
         },
     }
+
+
+def read(path: str | Path) -> dict[str, Any]:
+    """Read a checkpoint of plain values and tensors onto the CPU; `["ser"]` is the record of its run.
+
+    Raises:
+        CheckpointError: if it is not there, can't be read without unpickling, or is of another version.
+    """
+    if not Path(path).is_file():
+        raise CheckpointError("there is no such checkpoint", where=path, do="give <run folder>/checkpoints/best.ckpt")
+    try:
+        checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises anything from EOFError to UnpicklingError here
+        raise CheckpointError(
+            f"the checkpoint can't be read ({type(error).__name__}): truncated, damaged or holding code",
+            where=path,
+            do="use last.ckpt or best.ckpt as training wrote it",
+        ) from error
+    check(checkpoint.get("ser") if isinstance(checkpoint, dict) else None, str(path))
+    return checkpoint
 
 
 def check(record: object, where: str) -> dict[str, Any]:
@@ -77,6 +99,8 @@ def rows_to_score(
         DataError: if the corpus lacks what is to be scored.
     """
     if part == "val":
+        if speakers is not None:
+            raise ConfigError("test_speakers has no say in split=val", where="test_speakers", do="leave it out")
         wanted = table["utterance"].isin(record["val"]).to_numpy()
         if wanted.sum() < len(record["val"]):
             raise DataError(
@@ -93,9 +117,10 @@ def rows_to_score(
                 do="test other speakers, or take a checkpoint of a protocol that holds them out",
             )
         wanted = table["speaker"].isin(tested).to_numpy()
-        if not wanted.any():
+        absent = tested if speakers is None else sorted(set(tested) - set(table["speaker"]))
+        if not wanted.any() or (speakers is not None and absent):
             raise DataError(
-                f"the corpus has no utterance of the test speakers {_listed(tested)}",
+                f"the corpus has no utterance of the test speakers {_listed(absent)}",
                 do="give data.root=<a corpus that has them>, or split=val for the validation part",
             )
     else:

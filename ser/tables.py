@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,14 +17,11 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-SCORED = (
-    *("accuracy", "uar", "macro_f1", "n_utterances", "n_speakers", "accuracy_ci95", "uar_ci95"),
-    *("per_emotion", "per_actor"),
-)
-"""What `metrics.json` says of the scores; the rest of it are facts about the run."""
+WHOLE = ("accuracy", "uar", "macro_f1")
+"""Scores of a set of utterances."""
 
-FRACTIONS = ("accuracy", "uar", "macro_f1", "precision", "recall", "f1")
-"""Scores that are printed in percent; a prefix such as `val_` doesn't matter."""
+SCORED = (*WHOLE, "n_utterances", "n_speakers", "accuracy_ci95", "uar_ci95", "per_emotion", "per_actor")
+"""What `metrics.json` says of the scores; the rest of it are facts about the run."""
 
 
 def summarise(predictions: pd.DataFrame, facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -63,29 +61,31 @@ def write_all(predictions: pd.DataFrame, folder: str | Path, facts: Mapping[str,
 
 
 def show_metrics(summary: Mapping[str, Any], title: str = "evaluation", console: Console | None = None) -> None:
-    """Print what `metrics.json` holds as three tables: all, by emotion, by actor. Scores in percent."""
+    """Print what `metrics.json` holds: facts, scores by emotion, by actor, and last, to remain in sight, over all."""
     console = console or _console()
-    whole = _table(title, ["score", "%", "95% interval over speakers"])
-    for score in ("accuracy", "uar", "macro_f1"):
-        whole.add_row(_label(score), _percent(summary[score]), _interval(summary, score))
-    console.print(whole)
-    console.print(f"{summary['n_utterances']} utterances of {summary['n_speakers']} speakers")
-    console.print(_facts({name: value for name, value in summary.items() if name not in SCORED}))
-    emotions = _table("by emotion", ["emotion", "recall", "precision", "F1", "utterances"])
+    _print_facts(console, title, {name: value for name, value in summary.items() if name not in SCORED})
+    emotions = _table("emotion", "recall %", "precision %", "F1 %", "utterances")
     for emotion, of in summary["per_emotion"].items():
         emotions.add_row(emotion, *(_percent(of[score]) for score in ("recall", "precision", "f1")), str(of["support"]))
-    console.print(emotions)
-    actors = _table("by actor", ["actor", "accuracy", "UAR", "utterances"])
+    actors = _table("actor", "accuracy %", "UAR %", "utterances")
     for actor, of in summary["per_actor"].items():
         actors.add_row(actor, _percent(of["accuracy"]), _percent(of["uar"]), str(of["n"]))
-    console.print(actors)
+    speakers = f"{summary['n_speakers']} speaker" + "s" * (summary["n_speakers"] > 1)
+    whole = _table(f"{summary['n_utterances']} utterances", "%", f"95% interval over {speakers}")
+    for score in WHOLE:
+        whole.add_row(_label(score), _percent(summary[score]), _interval(summary, score), style="bold")
+    console.print("", emotions, "", actors, "", whole, sep="\n")
 
 
 def show_summary(summary: Mapping[str, Any], title: str = "training", console: Console | None = None) -> None:
-    """Print a run's summary, one fact a line, nested ones by their path; scores in percent."""
+    """Print a run's summary: one fact a line, and last, to remain in sight, the scores of validation."""
     console = console or _console()
-    console.print(f"\n{title}", style="bold", highlight=False)
-    console.print(_facts(summary))
+    scored = ("validation", "best_epoch", "val_loss", *(f"val_{score}" for score in WHOLE))
+    _print_facts(console, title, {name: value for name, value in summary.items() if name not in scored})
+    whole = _table(f"validation, {summary['validation']}", "loss", "accuracy %", "UAR %", "macro-F1 %")
+    percent = (_percent(summary[f"val_{score}"]) for score in WHOLE)
+    whole.add_row(f"best epoch {summary['best_epoch']}", f"{summary['val_loss']:.4g}", *percent, style="bold")
+    console.print("", whole, sep="\n")
 
 
 def _console() -> Console:
@@ -94,17 +94,17 @@ def _console() -> Console:
     return Console(highlight=False)
 
 
-def _table(title: str, columns: Sequence[str]) -> Table:
+def _table(*columns: str) -> Table:
     from rich import box
     from rich.table import Table
 
-    table = Table(title=f"\n{title}", title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, show_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for i, column in enumerate(columns):
         table.add_column(column, justify="right" if i else "left", overflow="fold")
     return table
 
 
-def _facts(values: Mapping[str, Any]) -> Table:
+def _print_facts(console: Console, title: str, facts: Mapping[str, Any]) -> None:
     """Two columns without rules; a long value is folded inside its own column."""
     from rich.table import Table
     from rich.text import Text
@@ -112,31 +112,40 @@ def _facts(values: Mapping[str, Any]) -> Table:
     table = Table.grid(padding=(0, 2))
     table.add_column(overflow="fold")
     table.add_column(overflow="fold")
-    for name, value in _flat(values):
-        table.add_row(Text(_label(name)), Text(value))
-    return table
-
-
-def _flat(values: Mapping[str, Any], path: str = "") -> list[tuple[str, str]]:
-    lines = []
-    for name, value in values.items():
-        if isinstance(value, Mapping) and any(isinstance(inner, Mapping) for inner in value.values()):
-            lines += _flat(value, f"{path}{name} ")
+    for name, value in facts.items():
+        if name == "overlap":
+            for pair, counts in value.items():
+                table.add_row(Text(f"{pair.replace('_', ' and ')} share"), Text(_counts(counts)))
         else:
-            lines.append((f"{path}{name}", _value(name, value)))
-    return lines
+            table.add_row(Text(_label(name)), Text(_counts(value) if name == "shared_with_training" else _value(value)))
+    console.print("", Text(title, style="bold"), table, sep="\n")
 
 
-def _value(name: str, value: object) -> str:
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in counts.items())
+
+
+def _value(value: object) -> str:
     if value is None:
         return "-"
     if isinstance(value, float):
-        return f"{_percent(value)}%" if name.endswith(FRACTIONS) else f"{value:.4g}"
+        return f"{value:.4g}"
     if isinstance(value, Mapping):
-        return ", ".join(f"{_label(inner)} {_value(inner, of)}" for inner, of in value.items()) or "none"
-    if isinstance(value, Sequence | set) and not isinstance(value, str):
-        return ", ".join(_value(name, item) for item in value) or "none"
+        return ", ".join(f"{_label(name)} {_value(of)}" for name, of in value.items()) or "none"
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return _listed(value)
     return str(value)
+
+
+def _listed(items: Sequence[Any]) -> str:
+    """The items; three or more whole numbers that follow each other as "1-19", so that speakers take one line."""
+    numbers = all(isinstance(item, int) for item in items)
+    runs = groupby(enumerate(items), key=lambda at: at[1] - at[0] if numbers else at[0])
+    ends = []
+    for _, run in runs:
+        values = [_value(value) for _, value in run]
+        ends += values if len(values) < 3 else [f"{values[0]}-{values[-1]}"]
+    return ", ".join(ends) or "none"
 
 
 def _label(name: str) -> str:

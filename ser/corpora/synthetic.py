@@ -254,7 +254,7 @@ def generate(
         seed: of voices and takes; equal settings give equal files.
         speakers: actors among 1 to 24; odd ones are male, even ones female.
         statements: 1 or 2.
-        repetitions: takes of every emotion, intensity and statement.
+        repetitions: takes of every emotion, intensity and statement, 1 or 2.
         seconds: duration of a statement at a neutral rate of speech.
         rate: samples a second, mono, 16 bit.
 
@@ -265,10 +265,10 @@ def generate(
     root, speakers = Path(root), sorted({int(speaker) for speaker in speakers})
     if not speakers or not 1 <= speakers[0] <= speakers[-1] <= 24:
         raise ConfigError(f"the synthetic corpus has actors 1 to 24, not {speakers}", do="choose data.read.speakers")
-    if statements not in (1, 2) or repetitions not in range(1, 100) or seconds < 0.2 or rate < 16000 or seed < 0:
+    if statements not in (1, 2) or repetitions not in (1, 2) or seconds < 0.2 or rate < 16000 or seed < 0:
         raise ConfigError(
             f"no such synthetic corpus: {seed=}, {statements=}, {repetitions=}, {seconds=}, {rate=}",
-            do="seed >= 0, statements 1 or 2, repetitions 1 to 99, seconds >= 0.2, rate >= 16000",
+            do="seed >= 0, statements 1 or 2, repetitions 1 or 2, seconds >= 0.2, rate >= 16000",
         )
     made_by = {
         "version": VERSION,

@@ -17,11 +17,13 @@ class SharedInputConv(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """`(batch, channel, height, width)` to `(batch, out, height / stride, width / stride)`."""
-        if x.shape[1] > 1 and x.stride(1) == 0:
-            x, weight = x[:, :1], self.weight.sum(1, keepdim=True)
-        else:
-            weight = self.weight
-        result: Tensor = self._conv_forward(x, weight, self.bias)
+        if x.shape[1] == 1 or x.stride(1):
+            return super().forward(x)
+        x, weight = x[:, :1].contiguous(), self.weight.sum(1, keepdim=True)
+        # With one channel both memory formats look alike; these strides say channels last, and so will the result be.
+        height, width = x.shape[2:]
+        x = x.as_strided(x.shape, (height * width, 1, width, 1))
+        result: Tensor = self._conv_forward(x, weight.contiguous(memory_format=torch.channels_last), self.bias)
         return result
 
 

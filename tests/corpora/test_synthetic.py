@@ -94,3 +94,46 @@ def test_two_processes_at_once_both_succeed(tmp_path: Path) -> None:
     assert first == second
     assert len(first) == 30
     assert [path.name for path in tmp_path.iterdir()] == ["corpus"]
+
+
+@pytest.fixture(scope="module")
+def spoken(tmp_path_factory: pytest.TempPathFactory) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean and deviation of every mel band `(utterance, 128)`, emotion and speaker of eight speakers."""
+    import torch
+
+    from ser import audio
+    from ser.features.mel import Mel
+
+    listing = synthetic.read(
+        tmp_path_factory.mktemp("spoken") / "corpus", speakers=range(1, 9), repetitions=1, rate=16000
+    )
+    mel = Mel(16000, 512, 256, 64, 0.0, None, -100.0)
+    clips = [mel(torch.from_numpy(audio.read(path)[0]), 16000) for path in listing.table["path"]]
+    values = torch.stack([torch.cat((clip.mean(0), clip.std(0))) for clip in clips]).numpy()
+    return values, listing.table["emotion"].to_numpy(), listing.table["speaker"].to_numpy()
+
+
+def uar(values: np.ndarray, emotions: np.ndarray, speakers: np.ndarray) -> float:
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import balanced_accuracy_score
+    from sklearn.model_selection import GroupKFold, cross_val_predict
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=500))
+    predicted = cross_val_predict(model, values, emotions, groups=speakers, cv=GroupKFold(4))
+    return float(balanced_accuracy_score(emotions, predicted))
+
+
+def test_emotions_carry_over_to_unseen_speakers(spoken: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
+    assert uar(*spoken) > 0.6
+
+
+def test_no_level_alone_gives_an_emotion_away(spoken: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
+    values, emotions, speakers = spoken
+    assert uar(values.mean(1, keepdims=True), emotions, speakers) < 0.4
+
+
+def test_shuffled_labels_can_not_be_learnt(spoken: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
+    values, emotions, speakers = spoken
+    assert uar(values, np.random.default_rng(0).permutation(emotions), speakers) < 0.25
