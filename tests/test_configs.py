@@ -71,3 +71,32 @@ def test_without_a_gpu_the_message_says_so(command: Command, workplace: Path, tm
     refused = command("train.py", *small(workplace), "trainer=gpu", f"hydra.run.dir={tmp_path}/run", fails=True)
     assert "no GPU" in refused.stderr
     assert "trainer=cpu" in refused.stderr
+
+
+MINE = """
+import math
+from torch import nn
+
+class Mine(nn.Module):
+    def __init__(self, shape, classes, width):
+        super().__init__()
+        inputs = math.prod(shape)
+        self.layers = nn.Sequential(nn.Flatten(), nn.Linear(inputs, width), nn.ReLU(), nn.Linear(width, classes))
+
+    def forward(self, x):
+        return self.layers(x)
+"""
+
+
+def test_a_network_of_ones_own_is_one_file_and_one_yaml(
+    command: Command, workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "mine.py").write_text(MINE)
+    (tmp_path / "model" / "mine.yaml").write_text(
+        "defaults: [_gradient]\nname: mine\nnet: {_target_: mine.Mine, width: 16}\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    command("train.py", "model=mine", *small(workplace), f"hydra.run.dir={tmp_path}/run", "--config-dir", str(tmp_path))
+    command("evaluate.py", f"ckpt={tmp_path}/run/checkpoints/best.ckpt")
+    assert json.loads((tmp_path / "run" / "evaluation" / "metrics.json").read_text())["model"] == "mine"
