@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from ser.errors import ConfigError
+
 
 class SharedInputConv(nn.Conv2d):
     """A convolution whose input channels may all be one: then their weights are summed first, for a third of the work.
@@ -41,10 +43,40 @@ class SeparableBlock(nn.Sequential):
 
 
 class SeparableCNN(nn.Module):
-    """A 7x7 stem, three depthwise separable blocks, global average pooling and two linear layers."""
+    """A 7x7 stem, three depthwise separable blocks, global average pooling and two linear layers.
+
+    The recipe fixes the parts; strides, pooling and where dropout stands are chosen here. Pooling comes before batch
+    norm and ReLU, which then have a quarter of the work. Shapes for 64 mel bands and 128 frames:
+
+        input                                   (batch,   3, 64, 128)
+        stem      7x7 convolution, stride 2     (batch,  64, 32,  64)
+                  pooling, batch norm, ReLU     (batch,  64, 16,  32)
+        block 1   depthwise 3x3                 (batch,  64, 16,  32)
+                  pointwise 1x1                 (batch, 128, 16,  32)
+                  pooling, batch norm, ReLU     (batch, 128,  8,  16)
+        block 2   depthwise, pointwise          (batch, 256,  8,  16)
+                  pooling, batch norm, ReLU     (batch, 256,  4,   8)
+        block 3   depthwise, pointwise          (batch, 512,  4,   8)
+                  pooling, batch norm, ReLU     (batch, 512,  2,   4)
+        mean over bands and frames              (batch, 512)
+        linear, ReLU, dropout                   (batch, 256)
+        linear                                  (batch, class)
+
+    Args:
+        shape: `(channel, mel, frame)` of one input; only the channels matter, any length is taken.
+        classes: length of the result.
+        dropout: probability, between the two linear layers.
+
+    Raises:
+        ConfigError: if the features are one vector an utterance.
+    """
 
     def __init__(self, shape: Sequence[int], classes: int, dropout: float) -> None:
         super().__init__()
+        if len(shape) != 3:
+            raise ConfigError(
+                "this model takes a spectrogram, not one vector an utterance", where="features", do="features=mel"
+            )
         self.stem = nn.Sequential(
             SharedInputConv(shape[0], 64, 7, stride=2, padding=3, bias=False),
             nn.MaxPool2d(2),
