@@ -1,4 +1,4 @@
-"""Checkpoints: written whole or not at all, read without unpickling, resumed wherever they lie."""
+"""Checkpoints: written whole or not at all, resumed wherever they lie; `ser.record` reads them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ import torch
 from lightning.fabric.plugins.io import TorchCheckpointIO
 from lightning.pytorch.callbacks import ModelCheckpoint
 
-from ser import record
 from ser.atomic import replacing
-from ser.errors import CheckpointError
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -46,25 +44,3 @@ def callbacks(folder: Path) -> list[ModelCheckpoint]:
         MovableCheckpoint(folder, filename="best", monitor="val/loss", enable_version_counter=False),
         MovableCheckpoint(folder, filename="last", monitor=None, save_top_k=1, enable_version_counter=False),
     ]
-
-
-def read(path: str | Path) -> dict[str, Any]:
-    """Read a checkpoint of plain values and tensors onto the CPU; `["ser"]` is the record of its run.
-
-    Raises:
-        CheckpointError: if it is not there, can't be read without unpickling, or is of another version.
-    """
-    if not Path(path).is_file():
-        raise CheckpointError(
-            "there is no such checkpoint", where=path, do="give ckpt=<run folder>/checkpoints/best.ckpt"
-        )
-    try:
-        checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises anything from EOFError to UnpicklingError here
-        raise CheckpointError(
-            f"the checkpoint can't be read ({type(error).__name__}): truncated, damaged or holding code",
-            where=path,
-            do="use last.ckpt or best.ckpt as training wrote it",
-        ) from error
-    record.check(checkpoint.get("ser") if isinstance(checkpoint, dict) else None, str(path))
-    return checkpoint

@@ -18,6 +18,9 @@ from ser.normalise import Normalisation
 from ser.protocols.split import Split
 from ser.table import labels
 
+Draw = tuple[Tensor, Tensor, Tensor]
+"""Row of the utterance table, place in the frame (0 to 1) and shift of the level (dB), one of each an utterance."""
+
 Batch = tuple[Tensor, Tensor, Tensor]
 """Input, class index and row of the utterance table, one of each an utterance."""
 
@@ -29,11 +32,14 @@ class InputSettings:
     `frames`: pad or crop to this many rows, in three equal channels; `None` for a feature of one vector an utterance.
     `random_place`: draw the place in the frame anew for every epoch of training, instead of the middle.
     `normalise`: "global" or "dimension" (training statistics over all or of each dimension), or "none".
+    `random_level`: standard deviation in dB of the shift that is added, drawn anew for every epoch of training; for
+    features in dB.
     """
 
     frames: int | None
     random_place: bool
     normalise: str
+    random_level: float = 0.0
 
     def __post_init__(self) -> None:
         if self.normalise not in ("global", "dimension", "none"):
@@ -45,13 +51,13 @@ class InputSettings:
 
 
 class PartBatches:
-    """The batches of one part as (rows of the table, places in the frame); the order is drawn from seed and epoch."""
+    """The batches of one part: order, places and levels are drawn from seed and epoch; nothing is without a seed."""
 
     def __init__(
-        self, rows: tuple[int, ...], batch_size: int, seed: int | None, random_place: bool, rank: int, ranks: int
+        self, rows: tuple[int, ...], batch_size: int, settings: InputSettings, seed: int | None, rank: int, ranks: int
     ) -> None:
         self.rows, self.batch_size = torch.tensor(rows, dtype=torch.long), batch_size
-        self.seed, self.random_place = seed, random_place
+        self.settings, self.seed = settings, seed
         self.rank, self.ranks, self.epoch = rank, ranks, 0
         self.sampler, self.batch_sampler = self, None  # where Lightning looks for `set_epoch`
 
@@ -62,19 +68,21 @@ class PartBatches:
     def __len__(self) -> int:
         return math.ceil(math.ceil(len(self.rows) / self.ranks) / self.batch_size)
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        rows, place = self.rows, torch.full((len(self.rows),), 0.5)
+    def __iter__(self) -> Iterator[Draw]:
+        rows, place, level = self.rows, torch.full((len(self.rows),), 0.5), torch.zeros(len(self.rows))
         if self.seed is not None:
             generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
             rows = rows[torch.randperm(len(rows), generator=generator)]
-            if self.random_place:
+            if self.settings.random_place:
                 place = torch.rand(len(rows), generator=generator)
+            level = self.settings.random_level * torch.randn(len(rows), generator=generator)
             if self.ranks > 1:  # every process takes as many steps, or the last ones would wait for each other
                 wrapped = torch.arange(math.ceil(len(rows) / self.ranks) * self.ranks) % len(rows)
-                rows, place = rows[wrapped], place[wrapped]
-        rows, place = rows[self.rank :: self.ranks], place[self.rank :: self.ranks]
+                rows, place, level = rows[wrapped], place[wrapped], level[wrapped]
+        rows, place, level = (values[self.rank :: self.ranks] for values in (rows, place, level))
         for first in range(0, len(rows), self.batch_size):
-            yield rows[first : first + self.batch_size], place[first : first + self.batch_size]
+            batch = slice(first, first + self.batch_size)
+            yield rows[batch], place[batch], level[batch]
 
 
 class EmotionDataModule(L.LightningDataModule):
@@ -120,8 +128,8 @@ class EmotionDataModule(L.LightningDataModule):
 
     def _batches(self, part: str, train: bool) -> PartBatches:
         rank, ranks = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        seed, random_place = (self.seed, self.settings.random_place) if train else (None, False)
-        return PartBatches(getattr(self.split, part), self.batch_size, seed, random_place, rank, ranks)
+        seed = self.seed if train else None
+        return PartBatches(getattr(self.split, part), self.batch_size, self.settings, seed, rank, ranks)
 
     def train_dataloader(self) -> PartBatches:
         """The training part, in an order of its own every epoch."""
@@ -138,14 +146,14 @@ class EmotionDataModule(L.LightningDataModule):
         """The test part, in table order."""
         return self._batches("test", train=False)
 
-    def on_after_batch_transfer(self, batch: tuple[Tensor, Tensor], dataloader_idx: int) -> Batch:
+    def on_after_batch_transfer(self, batch: Draw, dataloader_idx: int) -> Batch:
         """Row numbers to inputs: `(batch, 3, dim, frame)`, channels sharing memory, or `(batch, dim)`."""
-        row, place = batch
+        row, place, level = batch
         if self._rows.device != row.device:
             for name in ("_rows", "_starts", "_lengths", "_labels", "_mean", "_deviation"):
                 setattr(self, name, getattr(self, name).to(row.device))
         count = 1 if self.settings.frames is None else self.settings.frames
         values = frames.gather(self._rows, self._starts[row], self._lengths[row], place, count)
-        values = (values - self._mean) / self._deviation
+        values = (values - (self._mean - level[:, None, None])) / self._deviation
         inputs = values[:, 0] if self.settings.frames is None else values.mT[:, None].expand(-1, 3, -1, -1)
         return inputs, self._labels[row], row

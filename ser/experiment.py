@@ -7,22 +7,23 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import hydra.utils
 import lightning as L
 import pandas as pd
 import torch
 from hydra.core.hydra_config import HydraConfig
-from hydra.utils import instantiate
+from hydra.errors import InstantiationException
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 
-from ser import cache, checkpoint, figures, predictions, record, run, tables
+from ser import cache, checkpoint, figures, importance, predictions, record, run, tables
 from ser.cache import Bank
 from ser.corpora.audit import audit
 from ser.data import EmotionDataModule, InputSettings
-from ser.errors import CheckpointError, ConfigError
+from ser.errors import CheckpointError, ConfigError, SerError
 from ser.history import History
 from ser.module import EmotionClassifier
 from ser.protocols.split import Split
@@ -44,17 +45,24 @@ def train(cfg: DictConfig) -> float:
         cfg: what `conf/train.yaml` composes.
     """
     folder = Path(HydraConfig.get().runtime.output_dir)
-    before = checkpoint.read(cfg.resume)["ser"] if cfg.resume else None
+    before = record.read(cfg.resume)["ser"] if cfg.resume else None
     if before is not None:
         cfg = _resumed_config(cfg, before["config"])
     leader = rank_zero_only.rank == 0  # type: ignore[attr-defined]
     if leader:
         run.claim(folder, cfg.resume)
         _write_config(cfg, folder)
+    by_gradient = "optimizer" in cfg.model
     precision = cfg.trainer.precision or (before and before["about"]["precision"])
-    precision = precision or fastest_precision(cfg.trainer.accelerator)
+    precision = precision or (fastest_precision(cfg.trainer.accelerator) if by_gradient else "32-true")
     history = History(folder / "metrics.csv")
     trainer = _trainer(cfg.trainer, precision, folder, history)
+    if trainer.world_size > 1 and not by_gradient:  # here, because Lightning kills all if one process stops later
+        raise ConfigError(
+            f"{cfg.model.name} is fitted on all training utterances at once: in one process, not {trainer.world_size}",
+            where="trainer.devices, trainer.num_nodes",
+            do="use trainer.devices=1 trainer.num_nodes=1",
+        )
     table, bank = corpus(cfg)
     split: Split = instantiate(_without(cfg.protocol, "name")).split(table, cfg.seed)
     about = {
@@ -70,9 +78,6 @@ def train(cfg: DictConfig) -> float:
     data = EmotionDataModule(table, bank, split, InputSettings(**cfg.features.input), cfg.batch_size, cfg.seed)
     L.seed_everything(cfg.seed, verbose=False)
     net = instantiate(cfg.model.net, _convert_="all", shape=data.shape, classes=len(EMOTIONS))
-    precision = cfg.trainer.precision or (before or about).get("precision")
-    if precision is None:
-        precision = fastest_precision(cfg.trainer.accelerator) if any(True for _ in net.parameters()) else "32-true"
     log.info("precision %s, %d to train on, %d to validate on", precision, len(split.train), len(split.val))
     about["precision"] = precision
     kept = record.make(OmegaConf.to_container(cfg, resolve=True), table, split, data.normalisation, about)
@@ -91,7 +96,7 @@ def evaluate(cfg: DictConfig) -> dict[str, Any]:
     Args:
         cfg: what `conf/evaluate.yaml` composes.
     """
-    loaded = checkpoint.read(cfg.ckpt)
+    loaded = record.read(cfg.ckpt)
     kept = loaded["ser"]
     trained = OmegaConf.create(kept["config"])
     trained.cache.dir = cfg.cache.dir
@@ -118,8 +123,25 @@ def evaluate(cfg: DictConfig) -> dict[str, Any]:
     predictions.write(scored, folder / "test_results.csv")
     metrics = tables.write_all(scored, folder, record.facts(kept, table.iloc[list(rows)], cfg.split))
     figures.draw_all(scored, folder)
+    if len(data.shape) == 1:
+        _write_importance(model, data, kept, table, folder)
     tables.show_metrics(metrics, title=str(folder))
     return metrics
+
+
+def _write_importance(
+    model: EmotionClassifier, data: EmotionDataModule, kept: dict[str, Any], table: pd.DataFrame, folder: Path
+) -> None:
+    """What the model listens to, on the utterances that it was chosen by."""
+    rows = torch.tensor(table["utterance"].isin(kept["val"]).to_numpy().nonzero()[0])
+    if not len(rows):
+        log.info("no feature importance: the utterances of validation are not in this corpus")
+        return
+    feature = instantiate(_without(OmegaConf.create(kept["config"]["features"]), "name", "input"))
+    inputs, truth, _ = data.on_after_batch_transfer((rows, torch.full((len(rows),), 0.5), torch.zeros(len(rows))), 0)
+    with torch.inference_mode():
+        found = importance.permutation(model.net.eval(), inputs, truth, feature.families, model.seed)
+    importance.write(found, folder)
 
 
 def corpus(cfg: DictConfig) -> tuple[pd.DataFrame, Bank]:
@@ -200,6 +222,16 @@ def _resumed_config(cfg: DictConfig, recorded: dict[str, Any]) -> DictConfig:
         key = override.lstrip("+~").split("=")[0]
         OmegaConf.update(resumed, key, OmegaConf.select(cfg, key), merge=False, force_add=True)
     return resumed
+
+
+def instantiate(*args: Any, **kwargs: Any) -> Any:
+    """Hydra's, with the errors of users as they are: it wraps them in one of its own."""
+    try:
+        return hydra.utils.instantiate(*args, **kwargs)
+    except InstantiationException as error:
+        if isinstance(error.__cause__, SerError):
+            raise error.__cause__ from None
+        raise
 
 
 def _without(cfg: DictConfig, *names: str) -> DictConfig:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -14,9 +15,12 @@ from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassConfusionMatrix
 
 from ser import metrics
-from ser.data import Batch
+from ser.data import Batch, EmotionDataModule
+from ser.errors import ConfigError
 from ser.models.estimator import Estimator
 from ser.table import EMOTIONS
+
+log = logging.getLogger(__name__)
 
 
 class EmotionClassifier(L.LightningModule):
@@ -90,7 +94,10 @@ class GradientClassifier(EmotionClassifier):
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Let dropout depend on seed, epoch and step alone, so that a resumed run draws the same."""
-        torch.manual_seed((self.seed * 100_003 + self.current_epoch) * 100_003 + batch_idx)
+        seed = (self.seed * 100_003 + self.current_epoch) * 100_003 + batch_idx
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would look for accelerators of every kind
+        if self.device.type != "cpu":
+            torch.get_device_module(self.device).manual_seed(seed)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Cross-entropy of a batch."""
@@ -129,12 +136,32 @@ class EstimatorClassifier(EmotionClassifier):
     def configure_optimizers(self) -> None:
         """None: automatic optimisation without an optimiser still counts steps, and so writes checkpoints."""
 
+    def on_fit_start(self) -> None:
+        """There is nothing left to train in a run that is resumed after its fit."""
+        self.trainer.should_stop = self.net.fitted is not None
+
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         """Collect; with the last batch, fit in table order, once: then training is over."""
         self.batches.append(batch)
         if self.trainer.is_last_batch:
+            data: EmotionDataModule = self.trainer.datamodule  # type: ignore[attr-defined]
             inputs, truth, rows = (torch.cat(parts) for parts in zip(*self.batches, strict=True))
+            if len(rows) < len(data.split.train):  # in a network's case the run folder's losses would show it
+                log.warning("fitted on %d of %d training utterances only", len(rows), len(data.split.train))
             order = rows.argsort()
-            self.net.fit(inputs[order], truth[order], self.seed)
+            self.net.fit(inputs[order], truth[order], self.seed, data.speakers[rows[order].cpu()])
             self.batches.clear()
             self.trainer.should_stop = True
+
+    def on_validation_start(self) -> None:
+        """Refuse to score what is not fitted yet.
+
+        Raises:
+            ConfigError: if validation comes within the epoch.
+        """
+        if self.net.fitted is None:
+            raise ConfigError(
+                "validation comes before the estimator is fitted, which is with the last training batch",
+                where="trainer.val_check_interval, trainer.max_steps",
+                do="leave them as they are in conf/trainer/auto.yaml",
+            )

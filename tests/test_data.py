@@ -46,11 +46,11 @@ def module(chosen: InputSettings = PLAIN, batch_size: int = 2, seed: int = 1, **
 
 
 def rows_of(batches: PartBatches) -> list[int]:
-    return [row for rows, _ in batches for row in rows.tolist()]
+    return [row for rows, *_ in batches for row in rows.tolist()]
 
 
 def places_of(batches: PartBatches) -> list[float]:
-    return [place for _, places in batches for place in places.tolist()]
+    return [place for _, places, _ in batches for place in places.tolist()]
 
 
 def utterance(row: int, bank: Bank) -> Tensor:
@@ -59,7 +59,9 @@ def utterance(row: int, bank: Bank) -> Tensor:
 
 
 def inputs(data: EmotionDataModule, rows: list[int], place: float = 0.5) -> Batch:
-    return data.on_after_batch_transfer((torch.tensor(rows), torch.full((len(rows),), place)), 0)
+    return data.on_after_batch_transfer(
+        (torch.tensor(rows), torch.full((len(rows),), place), torch.zeros(len(rows))), 0
+    )
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 100])
@@ -69,7 +71,7 @@ def test_batches_cover_each_part_once(batch_size: int) -> None:
     for part, batches in loaders.items():
         assert sorted(rows_of(batches)) == list(getattr(SPLIT, part))
         assert len(batches) == len(list(batches)) == math.ceil(len(getattr(SPLIT, part)) / batch_size)
-        assert all(len(rows) <= batch_size for rows, _ in batches)
+        assert all(len(rows) <= batch_size for rows, *_ in batches)
 
 
 def test_validation_and_test_are_in_table_order_and_in_the_middle() -> None:
@@ -107,13 +109,33 @@ def test_the_order_does_not_depend_on_whether_places_are_random() -> None:
     assert all(0 <= place < 1 for place in places_of(random))
 
 
+def test_the_level_is_shifted_in_training_alone() -> None:
+    data = module(replace(PLAIN, random_level=4.0))
+    levels = torch.cat([level for *_, level in data.train_dataloader()])
+    assert len(set(levels.tolist())) == len(SPLIT.train)
+    again = torch.cat([level for *_, level in data.train_dataloader()])
+    assert torch.equal(levels, again)
+    assert all(not level.any() for *_, level in data.val_dataloader())
+
+
+def test_a_shift_of_the_level_is_in_db() -> None:
+    data = module()
+    rows, middle = torch.tensor([0, 1]), torch.full((2,), 0.5)
+    plain, louder = (
+        data.on_after_batch_transfer((rows, middle, level), 0)[0] for level in (torch.zeros(2), torch.ones(2))
+    )
+    torch.testing.assert_close(louder, plain + 1.0)
+
+
 @settings(deadline=None, max_examples=100)
 @given(st.integers(1, 40), st.integers(1, 9), st.integers(1, 6), st.integers(0, 3))
 def test_ranks_share_out_everything(count: int, batch_size: int, ranks: int, epoch: int) -> None:
     part = tuple(range(100, 100 + count))
 
     def shares(seed: int | None) -> list[PartBatches]:
-        found = [PartBatches(part, batch_size, seed, seed is not None, rank, ranks) for rank in range(ranks)]
+        found = [
+            PartBatches(part, batch_size, replace(PLAIN, random_place=True), seed, rank, ranks) for rank in range(ranks)
+        ]
         for batches in found:
             batches.set_epoch(epoch)
         return found
@@ -250,7 +272,7 @@ def test_fit_hears_training_and_validation_and_never_the_test() -> None:
     listener, data = Listener(), module(replace(PLAIN, random_place=True))
     trainer(epochs=2).fit(listener, data)
     for epoch in range(2):
-        batches = PartBatches(SPLIT.train, 2, seed=1, random_place=True, rank=0, ranks=1)
+        batches = PartBatches(SPLIT.train, 2, replace(PLAIN, random_place=True), seed=1, rank=0, ranks=1)
         batches.set_epoch(epoch)
         assert listener.rows("train", epoch) == rows_of(batches)
         assert listener.rows("val", epoch) == list(SPLIT.val)

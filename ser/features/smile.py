@@ -5,6 +5,7 @@ Sources: Eyben et al. (2016), doi:10.1109/TAFFC.2015.2457417; Schuller et al. (2
 
 from __future__ import annotations
 
+import re
 import threading
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,10 +15,22 @@ import torch
 from torch import Tensor
 
 from ser.errors import ConfigError
-from ser.features.mel import _resampler
+from ser.features.resample import resample
 
 if TYPE_CHECKING:
     import opensmile
+
+FAMILIES = {
+    "timing": r"loudnessPeaks|VoicedSegments|(Mean|Stddev)(Unv|V)oicedSegment",
+    "pitch": r"F0(semitone|final)|jitter",
+    "voicing": r"voicing|HNR|logHNR|logRelF0",
+    "formants": r"F[123]",
+    "level": r"loudness|equivalentSoundLevel|shimmer|audspec(Rasta)?_lengthL1norm|pcm_RMSenergy",
+    "bands": r"audSpec_Rfilt",
+    "mfcc": r"mfcc",
+    "spectrum": r"alphaRatio|hammarberg|slope|spectralFlux|pcm_fftMag|pcm_zcr",
+}
+"""What the names begin with; the first family that fits."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +54,17 @@ class Smile:
         """OpenSMILE's name of each dimension."""
         return _names(self.feature_set)
 
+    @property
+    def families(self) -> tuple[str, ...]:
+        """What each dimension is a statistic of, as `FAMILIES` has it; "other" in sets that are not described here."""
+        return tuple(
+            next((family for family, begins in FAMILIES.items() if re.match(begins, name)), "other")
+            for name in self.names
+        )
+
     def __call__(self, wave: Tensor, rate: int) -> Tensor:
         """Wave `(samples,)` at `rate` Hz to `(1, dim)` float32; what openSMILE leaves undefined is 0."""
-        if rate != self.sample_rate and len(wave):
-            wave = _resampler(rate, self.sample_rate)(wave)
+        wave = resample(wave, rate, self.sample_rate)
         extractor = _extractor(self.feature_set, threading.get_ident())
         return torch.from_numpy(extractor(wave.numpy(), self.sample_rate)).reshape(1, -1).nan_to_num(0.0, 0.0, 0.0)
 

@@ -77,19 +77,28 @@ class Estimator(nn.Module):
             y: `(utterance,)`, class indices.
             seed: becomes each `random_state`.
             groups: `(utterance,)`, speakers, which a search keeps on one side of its inner splits.
+
+        Raises:
+            ConfigError: if the estimator can't be fitted on these utterances.
         """
         from sklearn.base import clone
         from sklearn.model_selection._search import BaseSearchCV
 
         model = clone(self.estimator)
-        random = [name for name in model.get_params() if name.split("__")[-1] == "random_state"]
-        model.set_params(**dict.fromkeys(random, seed))
+        model.set_params(**_parameters(model, "random_state", seed))
+        speakers = {"groups": groups.cpu().numpy()} if isinstance(model, BaseSearchCV) and groups is not None else {}
+        try:
+            model.fit(_values(x), y.cpu().numpy(), **speakers)
+        except ValueError as error:  # such as more inner folds than speakers, or than utterances of an emotion
+            raise ConfigError(
+                f"{type(model).__name__} can't be fitted on these {len(y)} utterances: {error}",
+                where="model.net.estimator",
+            ) from error
         if isinstance(model, BaseSearchCV):
-            model.fit(_values(x), y.cpu().numpy(), groups=None if groups is None else groups.cpu().numpy())
             log.info("chosen by inner validation: %s, score %.4f", model.best_params_, model.best_score_)
             model = model.best_estimator_
-        else:
-            model.fit(_values(x), y.cpu().numpy())
+        # In one thread from now on: a forest adds its trees up in the order in which its threads come to an end.
+        model.set_params(**_parameters(model, "n_jobs", None))
         self.fitted, self.n_fitted = model, len(y)
         self._packed = self._packed[:0]
 
@@ -123,6 +132,11 @@ class Estimator(nn.Module):
         packed = state["skops"].cpu()
         self.fitted = _unpack(packed.numpy().tobytes()) if len(packed) else None
         self._packed, self.n_fitted = packed, int(state["n_fitted"])
+
+
+def _parameters(model: Any, name: str, value: object) -> dict[str, object]:
+    """This value for the parameter of that name, of the model and of all that is in it."""
+    return {key: value for key in model.get_params() if key.split("__")[-1] == name}
 
 
 def _values(x: Tensor) -> NDArray[np.float64]:

@@ -63,3 +63,14 @@ def test_without_the_package_it_says_what_to_install(monkeypatch: pytest.MonkeyP
     smile._extractor.cache_clear()
     with pytest.raises(ConfigError, match=r'pip install "ser\[opensmile\]"'):
         Smile("eGeMAPSv02", 16000)(voice(), 16000)
+
+
+@pytest.mark.parametrize("feature_set", ["eGeMAPSv02", "ComParE_2016"])
+def test_every_dimension_has_a_family(feature_set: str) -> None:
+    pytest.importorskip("opensmile")
+    feature = Smile(feature_set, 16000)
+    assert len(feature.families) == len(feature.names)
+    assert set(feature.families) <= set(smile.FAMILIES)
+    found = dict(zip(feature.names, feature.families, strict=True))
+    for begins, family in (("F0", "pitch"), ("mfcc", "mfcc"), ("shimmer", "level"), ("jitter", "pitch")):
+        assert {found[name] for name in found if name.startswith(begins)} == {family}
