@@ -3,39 +3,30 @@
 from __future__ import annotations
 
 import logging
-import warnings
 from pathlib import Path
 from typing import Any
 
-import hydra.utils
 import lightning as L
 import pandas as pd
 import torch
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import InstantiationException
-from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.callbacks import TQDMProgressBar
-from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 
-from ser import cache, checkpoint, figures, importance, predictions, record, run, tables
+from ser import cache, config, figures, importance, predictions, record, run, tables
+from ser import trainer as trainers
+from ser.atomic import write_text
 from ser.cache import Bank
+from ser.config import instantiate, without
 from ser.corpora.audit import audit
 from ser.data import EmotionDataModule, InputSettings
-from ser.errors import CheckpointError, ConfigError, SerError
+from ser.errors import CheckpointError, ConfigError
 from ser.history import History
 from ser.module import EmotionClassifier
 from ser.protocols.split import Split
 from ser.table import EMOTIONS
 
 log = logging.getLogger(__name__)
-
-logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # no advertisements; what matters is said here
-logging.getLogger("fontTools").setLevel(logging.WARNING)  # at work on the fonts of a PDF
-warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # Lightning's own use of torch
-warnings.filterwarnings("ignore", message="Checkpoint directory .* exists")  # that of the run to resume
-warnings.filterwarnings("ignore", message=".*returned `None`.*")  # how an estimator takes part in the loop
 
 
 def train(cfg: DictConfig) -> float:
@@ -47,16 +38,17 @@ def train(cfg: DictConfig) -> float:
     folder = Path(HydraConfig.get().runtime.output_dir)
     before = record.read(cfg.resume)["ser"] if cfg.resume else None
     if before is not None:
-        cfg = _resumed_config(cfg, before["config"])
+        cfg = config.resumed(cfg, before["config"])
     leader = rank_zero_only.rank == 0  # type: ignore[attr-defined]
     if leader:
         run.claim(folder, cfg.resume)
-        _write_config(cfg, folder)
+        config.write(cfg, folder)
+        write_text(folder / "environment.txt", run.environment())
     by_gradient = "optimizer" in cfg.model
     precision = cfg.trainer.precision or (before and before["about"]["precision"])
-    precision = precision or (fastest_precision(cfg.trainer.accelerator) if by_gradient else "32-true")
+    precision = precision or (trainers.fastest_precision(cfg.trainer.accelerator) if by_gradient else "32-true")
     history = History(folder / "metrics.csv")
-    trainer = _trainer(cfg.trainer, precision, folder, history)
+    trainer = trainers.for_training(config.plain(cfg.trainer), precision, folder, history)
     if trainer.world_size > 1 and not by_gradient:  # here, because Lightning kills all if one process stops later
         raise ConfigError(
             f"{cfg.model.name} is fitted on all training utterances at once: in one process, not {trainer.world_size}",
@@ -64,7 +56,7 @@ def train(cfg: DictConfig) -> float:
             do="use trainer.devices=1 trainer.num_nodes=1",
         )
     table, bank = corpus(cfg)
-    split: Split = instantiate(_without(cfg.protocol, "name")).split(table, cfg.seed)
+    split: Split = instantiate(without(cfg.protocol, "name")).split(table, cfg.seed)
     about = {
         "model": cfg.model.name,
         "features": cfg.features.name,
@@ -80,8 +72,8 @@ def train(cfg: DictConfig) -> float:
     net = instantiate(cfg.model.net, _convert_="all", shape=data.shape, classes=len(EMOTIONS))
     log.info("precision %s, %d to train on, %d to validate on", precision, len(split.train), len(split.val))
     about["precision"] = precision
-    kept = record.make(OmegaConf.to_container(cfg, resolve=True), table, split, data.normalisation, about)
-    model = instantiate(_without(cfg.model, "name", "net"), _partial_=True, _convert_="all")(net, cfg.seed, kept)
+    kept = record.make(config.plain(cfg), table, split, data.normalisation, about)
+    model = instantiate(without(cfg.model, "name", "net"), _partial_=True, _convert_="all")(net, cfg.seed, kept)
     try:
         trainer.fit(model, data, ckpt_path=cfg.resume, weights_only=True)
     except SystemExit:  # how Lightning passes a Ctrl-C on
@@ -110,13 +102,7 @@ def evaluate(cfg: DictConfig) -> dict[str, Any]:
     net = instantiate(trained.model.net, _convert_="all", shape=data.shape, classes=len(EMOTIONS))
     model = EmotionClassifier(net, trained.seed, kept)
     model.load_state_dict(loaded["state_dict"])
-    trainer = L.Trainer(
-        **OmegaConf.to_container(cfg.trainer),  # type: ignore[arg-type]
-        precision=kept["about"]["precision"],
-        logger=False,
-        enable_checkpointing=False,
-        enable_model_summary=False,
-    )
+    trainer = trainers.for_scoring(config.plain(cfg.trainer), kept["about"]["precision"])
     _, probabilities = zip(*trainer.predict(model, data) or [], strict=True)
     scored = predictions.build(table.iloc[list(rows)], torch.cat(probabilities).double().numpy())
     folder = Path(cfg.out) if cfg.out else run.of_checkpoint(cfg.ckpt) / "evaluation"
@@ -137,7 +123,7 @@ def _write_importance(
     if not len(rows):
         log.info("no feature importance: the utterances of validation are not in this corpus")
         return
-    feature = instantiate(_without(OmegaConf.create(kept["config"]["features"]), "name", "input"))
+    feature = instantiate(without(OmegaConf.create(kept["config"]["features"]), "name", "input"))
     inputs, truth, _ = data.on_after_batch_transfer((rows, torch.full((len(rows),), 0.5), torch.zeros(len(rows))), 0)
     with torch.inference_mode():
         found = importance.permutation(model.net.eval(), inputs, truth, feature.families, model.seed)
@@ -151,7 +137,7 @@ def corpus(cfg: DictConfig) -> tuple[pd.DataFrame, Bank]:
 
         download(Path(cfg.data.root))
     listing = instantiate(cfg.data.read)
-    feature = instantiate(_without(cfg.features, "name", "input"))
+    feature = instantiate(without(cfg.features, "name", "input"))
     bank = cache.bank(list(listing.table["path"]), feature, Path(cfg.cache.dir))
     return audit(listing, bank.files, cfg.data.on_problem), bank
 
@@ -165,74 +151,10 @@ def protocol_facts(cfg: DictConfig, table: pd.DataFrame, split: Split) -> dict[s
         log.info("test speakers %s absent: %s", ", ".join(map(str, absent)), rest)
     return {
         "protocol": cfg.protocol.name,
-        "protocol_settings": OmegaConf.to_container(_without(cfg.protocol, "name", "_target_"), resolve=True),
+        "protocol_settings": config.plain(without(cfg.protocol, "name", "_target_")),
         "split_fingerprint": split.fingerprint(table),
         "overlap": overlap,
         "validation": "seen speakers" if overlap["train_val"]["speakers"] else "unseen speakers",
         "n_train": len(split.train),
         "n_val": len(split.val),
     }
-
-
-def _trainer(settings: DictConfig, precision: str, folder: Path, history: History) -> L.Trainer:
-    """Lightning's trainer as configured; what a run folder needs is not to choose.
-
-    Raises:
-        ConfigError: if Lightning refuses the settings.
-    """
-    chosen = {str(name): value for name, value in settings.items() if value is not None}
-    try:
-        return L.Trainer(
-            **chosen | {"precision": precision},
-            callbacks=[history, *checkpoint.callbacks(folder / "checkpoints"), TQDMProgressBar(refresh_rate=20)],
-            logger=TensorBoardLogger(folder, name="tensorboard", version=""),
-            plugins=[checkpoint.AtomicCheckpointIO()],
-            default_root_dir=folder,
-            num_sanity_val_steps=0,
-            use_distributed_sampler=False,
-            enable_model_summary=False,
-        )
-    except (MisconfigurationException, TypeError, ValueError) as error:
-        do = (
-            "this machine has no GPU for torch: use trainer=cpu" if "gpu backend" in str(error) else "set another value"
-        )
-        raise ConfigError(f"Lightning's Trainer refuses its settings: {error}", where="trainer", do=do) from error
-
-
-def fastest_precision(accelerator: str) -> str:
-    """`bf16-mixed` where the device has bf16 arithmetic, else `32-true`."""
-    if accelerator != "cpu" and torch.cuda.is_available():
-        return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
-    return "bf16-mixed" if torch.cpu._is_avx512_bf16_supported() else "32-true"
-
-
-def _write_config(cfg: DictConfig, folder: Path) -> None:
-    """`.hydra/`, as Hydra itself would have written it before anyone could look whether the folder is free."""
-    (folder / ".hydra").mkdir(exist_ok=True)
-    OmegaConf.save(cfg, folder / ".hydra" / "config.yaml")
-    OmegaConf.save(OmegaConf.create({"hydra": HydraConfig.get()}), folder / ".hydra" / "hydra.yaml")
-    OmegaConf.save(HydraConfig.get().overrides.task, folder / ".hydra" / "overrides.yaml")
-    (folder / "environment.txt").write_text(run.environment())
-
-
-def _resumed_config(cfg: DictConfig, recorded: dict[str, Any]) -> DictConfig:
-    """The run's own configuration, changed only by what the command line names."""
-    resumed = OmegaConf.create(recorded)
-    for override in HydraConfig.get().overrides.task:
-        key = override.lstrip("+~").split("=")[0]
-        OmegaConf.update(resumed, key, OmegaConf.select(cfg, key), merge=False, force_add=True)
-    return resumed
-
-
-def instantiate(*args: Any, **kwargs: Any) -> Any:
-    """Hydra's, with the errors of users as they are: it wraps them in one of its own."""
-    try:
-        return hydra.utils.instantiate(*args, **kwargs)
-    except InstantiationException as error:
-        if isinstance(error.__cause__, SerError):
-            raise error.__cause__ from None
-        raise
-
-
-def _without(cfg: DictConfig, *names: str) -> DictConfig:
-    return OmegaConf.masked_copy(cfg, [str(name) for name in cfg if name not in names])
