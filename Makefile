@@ -32,9 +32,9 @@ lock: .venv/developer
 .venv/installed: pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 10) <= v < (3, 14) else f"Python {v[0]}.{v[1]} is not supported: torch 2.11 runs on 3.10 to 3.13. Give another: make PYTHON=python3.13")'
 	test -x $(RUN) || $(PYTHON) -m venv .venv
-	$(RUN) -m pip install --quiet --disable-pip-version-check -c requirements.lock -e .
+	$(RUN) -m pip install --quiet --no-compile --disable-pip-version-check -c requirements.lock -e .
 	touch $@
 
 .venv/developer: .venv/installed
-	$(RUN) -m pip install --quiet --disable-pip-version-check -c requirements.lock -e ".[dev,opensmile]"
+	$(RUN) -m pip install --quiet --no-compile --disable-pip-version-check -c requirements.lock -e ".[dev,opensmile]"
 	touch $@

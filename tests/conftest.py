@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 import runpy
 import sys
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: the tests themselves fill the cores
 
 import pytest
 from hydra.core.global_hydra import GlobalHydra

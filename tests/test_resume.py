@@ -17,8 +17,8 @@ import torch
 from conftest import ROOT, Command, small
 from test_commands import weights
 
-EPOCHS = 7
-LEARNING = ["trainer.max_epochs=7", "model.optimizer.lr=0.01", "model.scheduler.patience=0"]
+EPOCHS = 25  # long enough to be stopped on the way
+LEARNING = [f"trainer.max_epochs={EPOCHS}", "model.optimizer.lr=0.01", "model.scheduler.patience=0"]
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def assert_same_end(folder: Path, whole: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("epochs", "delay"), [(1, 0.0), (3, 0.03), (5, 0.01)])
+@pytest.mark.parametrize(("epochs", "delay"), [(1, 0.0), (4, 0.03), (9, 0.01)])
 def test_killed_and_resumed_equals_uninterrupted(
     command: Command, workplace: Path, whole: Path, tmp_path: Path, epochs: int, delay: float
 ) -> None:
@@ -89,8 +89,13 @@ def test_a_moved_run_goes_on_and_keeps_its_best(command: Command, workplace: Pat
 def test_a_run_resumed_elsewhere_takes_its_best_along(
     command: Command, workplace: Path, whole: Path, tmp_path: Path
 ) -> None:
-    command("train.py", f"resume={whole}/checkpoints/last.ckpt", "trainer.max_epochs=8", f"hydra.run.dir={tmp_path}/on")
-    assert len(pd.read_csv(tmp_path / "on" / "metrics.csv")) == 8
+    command(
+        "train.py",
+        f"resume={whole}/checkpoints/last.ckpt",
+        f"trainer.max_epochs={EPOCHS + 1}",
+        f"hydra.run.dir={tmp_path}/on",
+    )
+    assert len(pd.read_csv(tmp_path / "on" / "metrics.csv")) == EPOCHS + 1
     assert len(pd.read_csv(whole / "metrics.csv")) == EPOCHS
     assert (tmp_path / "on" / "checkpoints" / "best.ckpt").exists()
 
