@@ -35,11 +35,12 @@ def for_training(settings: Mapping[str, Any], precision: str, folder: Path, hist
     Raises:
         ConfigError: if Lightning refuses the settings.
     """
+    bars = [TQDMProgressBar(refresh_rate=20)] if settings["enable_progress_bar"] else []
     chosen = {name: value for name, value in settings.items() if value is not None}
     try:
         return L.Trainer(
             **chosen | {"precision": precision},
-            callbacks=[history, *checkpoint.callbacks(folder / "checkpoints"), TQDMProgressBar(refresh_rate=20)],
+            callbacks=[history, *checkpoint.callbacks(folder / "checkpoints"), *bars],
             logger=TensorBoardLogger(folder, name="tensorboard", version=""),
             plugins=[checkpoint.AtomicCheckpointIO()],
             default_root_dir=folder,

@@ -73,6 +73,15 @@ def test_without_a_gpu_the_message_says_so(command: Command, workplace: Path, tm
     assert "trainer=cpu" in refused.stderr
 
 
+def test_the_trainer_takes_lightnings_keys(command: Command, workplace: Path, tmp_path: Path) -> None:
+    keys = ["trainer.enable_progress_bar=false", "trainer.max_epochs=1", "trainer.gradient_clip_val=1.0"]
+    said = command("train.py", *small(workplace), *keys, f"hydra.run.dir={tmp_path}/run")
+    assert "it/s" not in said.stdout + said.stderr
+    refused = command("train.py", *small(workplace), "+trainer.no_such=1", f"hydra.run.dir={tmp_path}/no", fails=True)
+    assert "no_such" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
 MINE = """
 import math
 from torch import nn
