@@ -29,7 +29,7 @@ def test_every_choice_composes_and_resolves(choice: str) -> None:
     OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
 
 
-@pytest.mark.parametrize("fold", [0, 2])
+@pytest.mark.parametrize("fold", [0, pytest.param(2, marks=pytest.mark.slow)])
 def test_speaker_folds_train_and_test_whole_speakers(
     command: Command, workplace: Path, tmp_path: Path, fold: int
 ) -> None:

@@ -18,6 +18,8 @@ import torch
 from conftest import ROOT, Command, small
 from test_commands import weights
 
+pytestmark = pytest.mark.slow
+
 EPOCHS = 25  # long enough to be stopped on the way
 LEARNING = [f"trainer.max_epochs={EPOCHS}", "model.optimizer.lr=0.01", "model.scheduler.patience=0"]
 
@@ -66,7 +68,6 @@ def assert_same_end(folder: Path, whole: Path) -> None:
     assert optimizers[0]["ser"]["plateau"] == optimizers[1]["ser"]["plateau"]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("epochs", "delay"), [(1, 0.0), (4, 0.03), (9, 0.01)])
 def test_killed_and_resumed_equals_uninterrupted(
     command: Command, workplace: Path, whole: Path, tmp_path: Path, epochs: int, delay: float
@@ -110,7 +111,6 @@ def test_a_changed_split_is_refused(command: Command, whole: Path, tmp_path: Pat
     assert "no longer that of the run to resume" in refused.stderr
 
 
-@pytest.mark.slow
 def test_ctrl_c_leaves_a_checkpoint_and_says_how_to_go_on(
     command: Command, workplace: Path, whole: Path, tmp_path: Path
 ) -> None:
