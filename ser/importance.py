@@ -70,7 +70,7 @@ def draw(table: pd.DataFrame) -> Figure:
     axes.set_ylim(len(table) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x")
-    axes.set(xlabel="UAR lost when exchanged between utterances (points)", ylabel="family (values)")
+    axes.set(xlabel="UAR lost by permutation (points)", ylabel="family (values)")
     return figure
 
 

@@ -71,9 +71,10 @@ class Functionals:
         semitones, strength = pitch.track(power, size, self.sample_rate, self.f0_min, self.f0_max, sure=self.voicing)
         voiced = (strength > self.voicing) & (level > level.max() - self.range_db) & (level > -90)
         at = voiced.nonzero()[:, 0]
-        mel = _decibel(power @ _mel_bank(power.shape[1], self.n_mels, self.sample_rate))
+        bands = (power @ _mel_bank(power.shape[1], self.n_mels, self.sample_rate)).clamp(min=FLOOR)
+        mel = _decibel(bands)
         mfcc = mel @ _dct(self.n_mels, self.n_mfcc)
-        shape = _shape(power, mel, self.sample_rate)
+        shape = _shape(power, bands, mel, self.sample_rate)
         odds = strength.clamp(1e-3, 0.999)
         harmonicity = 10 * torch.log10(odds / (1 - odds))
         whole = torch.cat((level[:, None], strength[:, None], mel, mfcc, _delta(mfcc), shape), 1)
@@ -85,15 +86,15 @@ class Functionals:
 def _power(frames: Tensor, fft_size: int) -> Tensor:
     """Power spectrum of windowed frames `(frame, sample)`, `(frame, bin)`; not `abs`, which takes ten times as long."""
     real, imaginary = torch.view_as_real(torch.fft.rfft(frames, fft_size)).unbind(2)
-    return torch.addcmul(real * real, imaginary, imaginary) / _window(frames.shape[1]).square().sum()
+    return torch.addcmul(real * real, imaginary, imaginary)
 
 
-def _shape(power: Tensor, mel: Tensor, rate: int) -> Tensor:
+def _shape(power: Tensor, bands: Tensor, mel: Tensor, rate: int) -> Tensor:
     """Spectral shape `(frame, descriptor)`, as `SHAPE` names it.
 
     Args:
         power: `(frame, bin)`, at `rate` Hz.
-        mel: `(frame, mel)`, dB; slope, flatness and flux are of these bands, which are spaced as hearing is.
+        bands, mel: `(frame, mel)`, power and dB; slope, flatness and flux are of these, which are spaced as hearing is.
     """
     khz = torch.linspace(0, rate / 2000, power.shape[1])
     below = power.cumsum(1)
@@ -104,7 +105,6 @@ def _shape(power: Tensor, mel: Tensor, rate: int) -> Tensor:
     rolloffs = khz[torch.searchsorted(below, parts).clamp(max=len(khz) - 1)].unbind(1)
     ramp = torch.linspace(-1, 1, mel.shape[1])
     slope = mel @ (ramp / ramp.square().sum())
-    bands = 10 ** (mel / 10)
     flatness = mel.mean(1) - _decibel(bands.mean(1))
     root = (bands / bands.sum(1, keepdim=True)).sqrt()
     flux = F.pad(root.diff(dim=0).square().sum(1), (1, 0))
@@ -141,9 +141,7 @@ def _statistics(values: Tensor) -> Tensor:
     deviation = square.mean(1).sqrt()
     skew = (square * centred).mean(1) / deviation.clamp(min=1e-5).pow(3)
     place = torch.tensor(QUANTILES) * (count - 1)
-    ordered = torch.from_numpy(
-        np.sort(values.numpy(), axis=1)
-    )  # several times as fast as torch, which sorts indices too
+    ordered = torch.from_numpy(np.sort(values.numpy(), axis=1))  # torch sorts indices too, and takes ten times as long
     quantiles = torch.lerp(ordered[:, place.floor().long()], ordered[:, place.ceil().long()], place.frac())
     time = torch.linspace(-1, 1, count) if count > 1 else torch.zeros(1)
     slope = centred @ time / time.square().sum().clamp(min=1)
@@ -170,7 +168,9 @@ def _timing(level: Tensor, at: Tensor, seconds: float, hop: float) -> Tensor:
 
 @lru_cache
 def _window(size: int) -> Tensor:
-    return torch.hann_window(size)
+    """Hann's, of unit energy, so that a power spectrum needs no division."""
+    window = torch.hann_window(size)
+    return window / window.square().sum().sqrt()
 
 
 @lru_cache

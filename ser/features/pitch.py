@@ -42,11 +42,8 @@ def track(power: Tensor, window: int, rate: int, f0_min: float, f0_max: float, s
     basis = _basis(window, power.shape[1], rate, longest)
     correlation = power[:, : len(basis)] @ basis
     correlation = correlation / correlation[:, :1].clamp(min=FLOOR)
-    before, centre, after = (
-        correlation[:, shortest - 1 : -2],
-        correlation[:, shortest:-1],
-        correlation[:, shortest + 1 :],
-    )
+    candidates = correlation[:, shortest - 1 :]
+    before, centre, after = candidates[:, :-2], candidates[:, 1:-1], candidates[:, 2:]
     octaves = torch.log2(torch.arange(shortest, longest + 1) * (f0_min / LAGS))
     score = torch.where((centre >= before) & (centre > after), centre, 0.0) - OCTAVE_COST * octaves
     first = score.argmax(1)
