@@ -52,6 +52,9 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument(
         "--out", type=Path, metavar="CSV", help="write path, predicted emotion and scores to this file"
     )
+    predict.add_argument(
+        "--trust", action="append", default=[], metavar="PACKAGE", help="of your own, that the checkpoint may name"
+    )
     predict.set_defaults(run=_predict)
     figures = commands.add_parser(
         "figures",
@@ -71,7 +74,7 @@ def _predict(arguments: argparse.Namespace) -> int:
 
     from ser import recogniser
 
-    model = recogniser.load(arguments.ckpt, instantiate)
+    model = recogniser.load(arguments.ckpt, instantiate, arguments.trust)
     paths, empty = _recordings(arguments.paths)
     recognised = recogniser.recognise(model, paths)
     found = list(tqdm(recognised, total=len(paths), unit="file", leave=False, disable=None))

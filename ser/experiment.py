@@ -13,7 +13,7 @@ from hydra.core.hydra_config import HydraConfig
 from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 
-from ser import cache, config, figures, importance, predictions, record, run, tables
+from ser import cache, config, figures, importance, predictions, record, run, tables, trust
 from ser import trainer as trainers
 from ser.atomic import write_text
 from ser.cache import Bank
@@ -90,6 +90,7 @@ def evaluate(cfg: DictConfig) -> dict[str, Any]:
     """
     loaded = record.read(cfg.ckpt)
     kept = loaded["ser"]
+    trust.check(kept["config"], cfg.ckpt, cfg.trust)
     trained = OmegaConf.create(kept["config"])
     trained.cache.dir = cfg.cache.dir
     trained.data.root = cfg.data.root or trained.data.root

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ser import audio, record
+from ser import audio, record, trust
 from ser.cache import Feature, _pool
 from ser.errors import CheckpointError, SerError
 from ser.frames import gather
@@ -80,12 +80,13 @@ class Recognised:
         return EMOTIONS[self.scores.index(max(self.scores))]
 
 
-def load(path: str | Path, instantiate: Callable[..., Any]) -> Recogniser:
+def load(path: str | Path, instantiate: Callable[..., Any], packages: Sequence[str] = ()) -> Recogniser:
     """What a checkpoint holds, ready to be called; on the CPU.
 
     Args:
         path: a checkpoint of `train.py`, of any model.
         instantiate: Hydra's, or another that makes the object that a `_target_` in the record names.
+        packages: of one's own, that the record may name (`ser.trust`).
 
     Raises:
         CheckpointError: if the checkpoint can't be read, or its parts do not fit together.
@@ -93,6 +94,7 @@ def load(path: str | Path, instantiate: Callable[..., Any]) -> Recogniser:
     try:
         checkpoint = record.read(path)
         kept = checkpoint["ser"]
+        trust.check(kept["config"], str(path), packages)
         features = kept["config"]["features"]
         feature = instantiate({name: value for name, value in features.items() if name not in ("name", "input")})
         count, dim = features["input"]["frames"], len(feature.names)

@@ -107,5 +107,7 @@ def test_a_network_of_ones_own_is_one_file_and_one_yaml(
     )
     monkeypatch.syspath_prepend(tmp_path)
     command("train.py", "model=mine", *small(workplace), f"hydra.run.dir={tmp_path}/run", "--config-dir", str(tmp_path))
-    command("evaluate.py", f"ckpt={tmp_path}/run/checkpoints/best.ckpt")
+    best = f"ckpt={tmp_path}/run/checkpoints/best.ckpt"
+    assert "not trusted: mine.Mine" in command("evaluate.py", best, fails=True).stderr
+    command("evaluate.py", best, "trust=[mine]")
     assert json.loads((tmp_path / "run" / "evaluation" / "metrics.json").read_text())["model"] == "mine"
