@@ -64,6 +64,7 @@ def predicted(path: Path) -> pd.DataFrame:
     return pd.read_csv(path, index_col="path")
 
 
+@pytest.mark.slow
 def test_scores_are_those_of_evaluate(trained: Path, workplace: Path, tmp_path: Path) -> None:
     folders = [str(workplace / "corpus" / f"Actor_{actor}") for actor in (20, 21)]
     assert main(["predict", *folders, "--ckpt", f"{trained}/checkpoints/best.ckpt", "--out", f"{tmp_path}/p.csv"]) == 0

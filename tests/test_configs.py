@@ -29,7 +29,8 @@ def test_every_choice_composes_and_resolves(choice: str) -> None:
     OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
 
 
-@pytest.mark.parametrize("fold", [0, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("fold", [0, 2])
 def test_speaker_folds_train_and_test_whole_speakers(
     command: Command, workplace: Path, tmp_path: Path, fold: int
 ) -> None:
@@ -97,6 +98,7 @@ class Mine(nn.Module):
 """
 
 
+@pytest.mark.slow
 def test_a_network_of_ones_own_is_one_file_and_one_yaml(
     command: Command, workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -125,15 +125,18 @@ def uar(values: np.ndarray, emotions: np.ndarray, speakers: np.ndarray) -> float
     return float(balanced_accuracy_score(emotions, predicted))
 
 
+@pytest.mark.slow
 def test_emotions_carry_over_to_unseen_speakers(spoken: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
     assert uar(*spoken) > 0.6
 
 
+@pytest.mark.slow
 def test_no_level_alone_gives_an_emotion_away(spoken: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
     values, emotions, speakers = spoken
     assert uar(values.mean(1, keepdims=True), emotions, speakers) < 0.4
 
 
+@pytest.mark.slow
 def test_shuffled_labels_can_not_be_learnt(spoken: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
     values, emotions, speakers = spoken
     assert uar(values, np.random.default_rng(0).permutation(emotions), speakers) < 0.25
