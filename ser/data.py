@@ -155,5 +155,5 @@ class EmotionDataModule(L.LightningDataModule):
         count = 1 if self.settings.frames is None else self.settings.frames
         values = frames.gather(self._rows, self._starts[row], self._lengths[row], place, count)
         values = (values - (self._mean - level[:, None, None])) / self._deviation
-        inputs = values[:, 0] if self.settings.frames is None else values.mT[:, None].expand(-1, 3, -1, -1)
+        inputs = frames.as_input(values, framed=self.settings.frames is not None)
         return inputs, self._labels[row], row

@@ -25,3 +25,12 @@ def gather(rows: Tensor, starts: Tensor, lengths: Tensor, place: Tensor, frames:
     inside = (source >= 0) & (source < lengths[:, None])
     index = torch.where(inside, starts[:, None] + source, len(rows) - 1)
     return rows.index_select(0, index.flatten()).view(len(starts), frames, rows.shape[1])
+
+
+def as_input(values: Tensor, framed: bool) -> Tensor:
+    """What a network takes: `(batch, 3, dim, frame)`, channels sharing memory, or `(batch, dim)` if not `framed`.
+
+    Args:
+        values: `(batch, frame, dim)`; a single frame if not `framed`.
+    """
+    return values.mT[:, None].expand(-1, 3, -1, -1) if framed else values[:, 0]

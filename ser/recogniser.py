@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from ser import audio, record, trust
 from ser.cache import Feature, _pool
 from ser.errors import CheckpointError, SerError
-from ser.frames import gather
+from ser.frames import as_input, gather
 from ser.normalise import Normalisation
 from ser.table import EMOTIONS
 
@@ -60,7 +60,7 @@ class Recogniser:
         """Rows of several recordings, `(batch, frame, dim)`, to probabilities `(batch, 8)`."""
         mean, deviation = self.normalisation.tensors(rows.device)
         values = (rows - mean) / deviation
-        inputs = values[:, 0] if self.frames is None else values.mT[:, None].expand(-1, 3, -1, -1)
+        inputs = as_input(values, framed=self.frames is not None)
         with torch.autocast(rows.device.type, torch.bfloat16, enabled=self.mixed):
             logits: Tensor = self.net(inputs)
         return logits.float().softmax(1)
