@@ -10,24 +10,29 @@ import shutil
 import time
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, is_dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Protocol
 
 import pandas as pd
 import torch
+import xxhash
 from torch import Tensor
 
 from ser import audio
 from ser.atomic import write_text
+from ser.threads import spread
 
-FORMAT = 2
+FORMAT = 3
 """Part of every key: raise it when features or files of the cache change their meaning."""
 
 RACY_SECONDS = 2.0
 """A file changed this shortly before it was looked at could change again unseen: it is read anew next time."""
+
+AT_ONCE = 16
+"""Files that a thread takes on before it hands over what they gave."""
 
 ROWS, INDEX, SUMS = "rows.f32", "index.csv", "sums.json"
 """The files of an entry: rows on end as raw float32, a line a file by content, and the CRC-32 of these two."""
@@ -101,7 +106,7 @@ def _key(digests: Iterable[str], feature: Feature) -> str:
 
 
 def _contents(paths: Sequence[str], folder: Path) -> dict[str, str]:
-    """SHA-256 of every file by path; files whose place, size and time are as remembered are not read again."""
+    """Digest of every file's bytes by path; files whose place, size and time are as remembered are not read again."""
     memory = folder / "contents.json"
     try:
         known = dict(json.loads(memory.read_text()))
@@ -111,8 +116,8 @@ def _contents(paths: Sequence[str], folder: Path) -> dict[str, str]:
     status = {path: os.stat(path) for path in paths}
     marks = {path: f"{os.path.abspath(path)} {it.st_size} {it.st_mtime_ns}" for path, it in status.items()}
     new = [path for path, mark in marks.items() if mark not in known]
-    with ThreadPoolExecutor() as pool:
-        digests = dict(zip(new, pool.map(_digest, new), strict=True))
+    found = chain.from_iterable(spread(lambda some: [_digest(path) for path in some], new, AT_ONCE))
+    digests = dict(zip(new, found, strict=True))
     learnt = {marks[path]: digest for path, digest in digests.items() if status[path].st_mtime_ns < settled}
     if learnt:
         with suppress(OSError):  # a shared cache that this user may only read
@@ -121,7 +126,7 @@ def _contents(paths: Sequence[str], folder: Path) -> dict[str, str]:
 
 
 def _digest(path: str) -> str:
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    return xxhash.xxh3_128_hexdigest(Path(path).read_bytes())
 
 
 def _compute(paths: dict[str, str], feature: Feature, entry: Path) -> None:
@@ -138,11 +143,13 @@ def _compute(paths: dict[str, str], feature: Feature, entry: Path) -> None:
     begun = time.perf_counter()
     found = []
     with _replacing_folder(entry) as scratch:
-        with _pool() as pool, (scratch / ROWS).open("wb") as file:
-            name = f"{type(feature).__name__.lower()} features"
-            for facts, values in tqdm(pool.map(one, paths.values()), total=len(paths), desc=name, unit="file"):
-                values.numpy().tofile(file)
-                found.append({**asdict(facts), "length": len(values)})
+        name = f"{type(feature).__name__.lower()} features"
+        with (scratch / ROWS).open("wb") as file, tqdm(total=len(paths), desc=name, unit="file") as bar:
+            for part in spread(lambda some: [one(path) for path in some], list(paths.values()), AT_ONCE):
+                for facts, values in part:
+                    values.numpy().tofile(file)
+                    found.append({**asdict(facts), "length": len(values)})
+                bar.update(len(part))
             torch.full((1, dim), feature.silence).numpy().tofile(file)
         index = pd.DataFrame(found, index=pd.Index(list(paths), name="content"))
         index["start"] = index["length"].cumsum() - index["length"]
@@ -163,19 +170,6 @@ def _replacing_folder(path: Path) -> Iterator[Path]:
         scratch.rename(path)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-
-
-@contextmanager
-def _pool() -> Iterator[ThreadPoolExecutor]:
-    """One thread for each core that this process may use; torch starts none of its own in them."""
-    before = torch.get_num_threads()
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
-    pool = ThreadPoolExecutor(cores, initializer=torch.set_num_threads, initargs=(1,))
-    try:
-        yield pool
-    finally:
-        pool.shutdown(cancel_futures=True)
-        torch.set_num_threads(before)  # threads yet to come would take over the 1
 
 
 def _read_index(entry: Path) -> pd.DataFrame | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,11 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from ser import audio, record, trust
-from ser.cache import Feature, _pool
+from ser.cache import Feature
 from ser.errors import CheckpointError, SerError
 from ser.frames import as_input, gather
 from ser.normalise import Normalisation
 from ser.table import EMOTIONS
+from ser.threads import spread
 
 MIXED = ("bf16-mixed", "16-mixed", "bf16", "16")
 """Precisions for which Lightning runs the network under bf16 autocast on a CPU; under all others it runs as it is."""
@@ -115,12 +115,8 @@ def load(path: str | Path, instantiate: Callable[..., Any], packages: Sequence[s
 
 def recognise(recogniser: Recogniser, paths: Sequence[str]) -> Iterator[Recognised]:
     """All recordings in their order, a thread for each core; a bad one is said to be so and does not stop the rest."""
-    with _pool() as pool:
-        # A thread takes a batch from file to score by itself: nobody waits for anybody until the last one.
-        size = min(BATCH, math.ceil(len(paths) / (os.cpu_count() or 1))) or 1
-        batches = [paths[first : first + size] for first in range(0, len(paths), size)]
-        for found in pool.map(partial(_batch, recogniser), batches):
-            yield from found
+    for found in spread(partial(_batch, recogniser), paths, BATCH):
+        yield from found
 
 
 def _batch(recogniser: Recogniser, paths: Sequence[str]) -> list[Recognised]:

@@ -1,17 +1,18 @@
-"""Mel spectrogram in dB: torchaudio's, absolute, so that the level of the voice stays in it."""
+"""Mel spectrogram in dB: torchaudio's, absolute, so that the level of the voice stays in it.
+
+`torchaudio.transforms.MelSpectrogram` gives the same values in twice the time: frames lie the other way in it, and
+power is the square of a root.
+"""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from torchaudio.transforms import MelSpectrogram, Resample
+from ser.features.resample import resample
 
 
 @dataclass(frozen=True)
@@ -41,30 +42,22 @@ class Mel:
 
     def __call__(self, wave: Tensor, rate: int) -> Tensor:
         """Wave `(samples,)` at `rate` Hz to `(frame, mel)` in dB, frames centred on multiples of the hop."""
-        if rate != self.sample_rate and len(wave):
-            wave = _resampler(rate, self.sample_rate)(wave)
-        if len(wave) <= self.n_fft // 2:  # reflection at the ends needs more than half a window
-            wave = torch.nn.functional.pad(wave, (0, self.n_fft // 2 + 1 - len(wave)))
-        power: Tensor = _transform(self)(wave)
-        return power.clamp(min=10 ** (self.floor_db / 10)).log10().mul(10).T.contiguous()
+        wave = resample(wave, rate, self.sample_rate)
+        half = self.n_fft // 2
+        if len(wave) <= half:  # reflection at the ends needs more than half a window
+            wave = torch.nn.functional.pad(wave, (0, half + 1 - len(wave)))
+        window, bands = _window_and_bands(self)
+        mirrored = torch.cat([wave[1 : half + 1].flip(0), wave, wave[-half - 1 : -1].flip(0)])
+        spectrum = torch.fft.rfft(mirrored.unfold(0, self.n_fft, self.hop_length) * window)
+        power: Tensor = (spectrum * spectrum.conj()).real @ bands
+        return power.clamp_(min=10 ** (self.floor_db / 10)).log10_().mul_(10)
 
 
 @lru_cache
-def _transform(mel: Mel) -> MelSpectrogram:
-    from torchaudio.transforms import MelSpectrogram
+def _window_and_bands(mel: Mel) -> tuple[Tensor, Tensor]:
+    """Hann's window `(n_fft,)` and the triangles of the bands `(bin, mel)`."""
+    from torchaudio.functional import melscale_fbanks
 
-    return MelSpectrogram(
-        sample_rate=mel.sample_rate,
-        n_fft=mel.n_fft,
-        hop_length=mel.hop_length,
-        n_mels=mel.n_mels,
-        f_min=mel.f_min,
-        f_max=mel.f_max,
-    )
-
-
-@lru_cache
-def _resampler(rate: int, target: int) -> Resample:
-    from torchaudio.transforms import Resample
-
-    return Resample(rate // math.gcd(rate, target), target // math.gcd(rate, target))
+    f_max = mel.sample_rate / 2 if mel.f_max is None else mel.f_max
+    bands = melscale_fbanks(mel.n_fft // 2 + 1, mel.f_min, f_max, mel.n_mels, mel.sample_rate)
+    return torch.hann_window(mel.n_fft), bands

@@ -8,8 +8,8 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-BLOCK = 128
-"""Samples that a row of the product takes up, about: fewer repeat more of the filter's length, more multiply zeros."""
+ROW = 16
+"""Samples that a row of the product gives, at least: of fewer, a product is slow; more multiply more zeros."""
 
 
 def resample(wave: Tensor, rate: int, target: int) -> Tensor:
@@ -32,7 +32,7 @@ def _matrix(rate: int, target: int) -> tuple[Tensor, int, int]:
     taken, given = rate // divisor, target // divisor
     transform = Resample(taken, given)
     kernel = transform.kernel[:, 0].T
-    repeats = max(1, BLOCK // taken)
+    repeats = math.ceil(ROW / given)
     matrix = torch.zeros((repeats - 1) * taken + len(kernel), repeats * given)
     for i in range(repeats):
         matrix[i * taken : i * taken + len(kernel), i * given : (i + 1) * given] = kernel
