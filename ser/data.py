@@ -154,6 +154,6 @@ class EmotionDataModule(L.LightningDataModule):
                 setattr(self, name, getattr(self, name).to(row.device))
         count = 1 if self.settings.frames is None else self.settings.frames
         values = frames.gather(self._rows, self._starts[row], self._lengths[row], place, count)
-        values = (values - (self._mean - level[:, None, None])) / self._deviation
+        values.sub_(self._mean - level[:, None, None]).div_(self._deviation)
         inputs = frames.as_input(values, framed=self.settings.frames is not None)
         return inputs, self._labels[row], row

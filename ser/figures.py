@@ -172,6 +172,7 @@ def save(figure: Figure, path: str | Path) -> list[Path]:
         file = Path(f"{path}.{kind}")
         with replacing(file) as scratch:
             figure.savefig(scratch, format=kind, metadata=metadata)
+        figure.set_layout_engine("none")  # it is laid out now, and to do it again takes as long as to draw it
         written.append(file)
     return written
 

@@ -36,7 +36,7 @@ class EmotionClassifier(L.LightningModule):
         super().__init__()
         self.net, self.seed, self.record = net, seed, record
         self.loss = MeanMetric()
-        self.confusion = MulticlassConfusionMatrix(len(EMOTIONS))
+        self.confusion = MulticlassConfusionMatrix(len(EMOTIONS), validate_args=False)  # it would look at every batch
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Collect loss and confusions; the scores are reckoned once an epoch."""

@@ -10,6 +10,7 @@ import platform
 import shlex
 import shutil
 import sys
+from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -65,7 +66,6 @@ def versions() -> dict[str, str]:
 def environment() -> str:
     """The machine and every installed package, as text."""
     devices = [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
-    packages = sorted({f"{found.metadata['Name']}=={found.version}" for found in metadata.distributions()})
     lines = [
         f"command: {shlex.join(sys.argv)}",
         f"python: {platform.python_version()}",
@@ -74,7 +74,12 @@ def environment() -> str:
         f"threads: {torch.get_num_threads()}",
         f"gpus: {', '.join(devices) or 'none'}",
     ]
-    return "\n".join([*lines, "", *packages, ""])
+    return "\n".join([*lines, "", *_packages(), ""])
+
+
+@lru_cache  # a sweep's jobs share one process, and so its packages
+def _packages() -> list[str]:
+    return sorted({f"{found.metadata['Name']}=={found.version}" for found in metadata.distributions()})
 
 
 def best_of(history: list[dict[str, Any]]) -> dict[str, Any]:
