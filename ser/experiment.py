@@ -38,6 +38,7 @@ def train(cfg: DictConfig) -> float:
     folder = Path(HydraConfig.get().runtime.output_dir)
     before = record.read(cfg.resume)["ser"] if cfg.resume else None
     if before is not None:
+        trust.check(before["config"], cfg.resume, cfg.trust)
         cfg = config.resumed(cfg, before["config"])
     leader = rank_zero_only.rank == 0  # type: ignore[attr-defined]
     if leader:

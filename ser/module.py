@@ -70,6 +70,10 @@ class GradientClassifier(EmotionClassifier):
     Args:
         optimizer: from parameters to their optimiser.
         scheduler: from optimiser to its plateau scheduler.
+        compile: mode of `torch.compile` for the network; None leaves it as it is.
+
+    Raises:
+        ConfigError: if torch knows no such mode.
     """
 
     def __init__(
@@ -79,8 +83,14 @@ class GradientClassifier(EmotionClassifier):
         record: dict[str, Any],
         optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer],
         scheduler: Callable[[torch.optim.Optimizer], ReduceLROnPlateau],
+        compile: str | None = None,
     ) -> None:
         super().__init__(net, seed, record)
+        if compile is not None:
+            try:
+                net.compile(mode=compile)
+            except RuntimeError as error:
+                raise ConfigError(f"torch.compile: {error}", where="model.compile", do="use another mode") from error
         self.make_optimizer, self.make_scheduler = optimizer, scheduler
         self.train_loss = MeanMetric()
         self.resumed: dict[str, Any] = {}

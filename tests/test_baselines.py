@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import runpy
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -89,6 +90,20 @@ def test_the_importance_is_drawn_from_a_table(run: Run, trained: Callable[..., P
 def test_features_on_the_command_line_win(run: Run, trained: Callable[..., Path]) -> None:
     with pytest.raises(SystemExit, match="one vector an utterance, not 3 x 64 x 32"):
         trained("decision_tree", "features=mel", *QUICK["cnn"])
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("c++") is None, reason="torch.compile needs a C++ compiler on a processor")
+def test_a_compiled_network_learns_the_same(run: Run, trained: Callable[..., Path], tmp_path: Path) -> None:
+    plain, compiled = trained("mlp_torch").rename(tmp_path / "plain"), trained("mlp_torch", "model.compile=default")
+    losses = [pd.read_csv(folder / "metrics.csv")["val/loss"] for folder in (plain, compiled)]
+    np.testing.assert_allclose(*losses, rtol=0.05)  # dropout draws otherwise
+    run("evaluate", f"ckpt={compiled}/checkpoints/best.ckpt")
+
+
+def test_a_mode_that_torch_compile_lacks(trained: Callable[..., Path]) -> None:
+    with pytest.raises(SystemExit, match="Unrecognized mode=fast"):
+        trained("mlp_torch", "model.compile=fast")
 
 
 def test_a_subset_is_not_fitted_on_silently(trained: Callable[..., Path]) -> None:

@@ -113,3 +113,8 @@ def test_a_network_of_ones_own_is_one_file_and_one_yaml(
     assert "not trusted: mine.Mine" in command("evaluate.py", best, fails=True).stderr
     command("evaluate.py", best, "trust=[mine]")
     assert json.loads((tmp_path / "run" / "evaluation" / "metrics.json").read_text())["model"] == "mine"
+    last = f"resume={tmp_path}/run/checkpoints/last.ckpt"
+    again = ("train.py", last, "trainer.max_epochs=3", f"hydra.run.dir={tmp_path}/run", "--config-dir", str(tmp_path))
+    assert "not trusted: mine.Mine" in command(*again, fails=True).stderr
+    command(again[0], "trust=[mine]", *again[1:])
+    assert json.loads((tmp_path / "run" / "summary.json").read_text())["epochs"] == 3
