@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from ser.corpora import synthetic
+from ser.corpora import synthetic, voice
 from ser.errors import ConfigError, DataError
 from ser.table import EMOTIONS
 
@@ -49,7 +49,7 @@ def test_same_settings_same_bytes_and_each_take_its_own(tmp_path: Path) -> None:
 
 
 def test_takes_are_frozen() -> None:
-    takes = [synthetic.take(0, codes) for codes in synthetic.utterances(range(1, 25), 2, 2)]
+    takes = [voice.take(0, codes) for codes in synthetic.utterances(range(1, 25), 2, 2)]
     numbers = np.array([[take.f0, take.tract, take.level, *take.delivery] for take in takes])
     assert hashlib.sha256(np.round(numbers, 3).astype("<f4").tobytes()).hexdigest()[:16] == "7d0d7d02645327e2"
 
