@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from pathlib import Path
 from typing import Any
@@ -75,11 +76,14 @@ def train(cfg: DictConfig) -> float:
     about["precision"] = precision
     kept = record.make(config.plain(cfg), table, split, data.normalisation, about)
     model = instantiate(without(cfg.model, "name", "net"), _partial_=True, _convert_="all")(net, cfg.seed, kept)
+    gc.freeze()  # or the collector would go through all imported modules several times an epoch
     try:
         trainer.fit(model, data, ckpt_path=cfg.resume, weights_only=True)
     except SystemExit:  # how Lightning passes a Ctrl-C on
         run.say_how_to_go_on(folder)
         raise
+    finally:
+        gc.unfreeze()
     return run.finish(folder, about, history.rows) if leader else run.best_of(history.rows)["val/loss"]
 
 

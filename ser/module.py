@@ -35,18 +35,21 @@ class EmotionClassifier(L.LightningModule):
     def __init__(self, net: nn.Module, seed: int, record: dict[str, Any]) -> None:
         super().__init__()
         self.net, self.seed, self.record = net, seed, record
+        self.scored: list[tuple[Tensor, Tensor]] = []
         self.loss = MeanMetric()
         self.confusion = MulticlassConfusionMatrix(len(EMOTIONS), validate_args=False)  # it would look at every batch
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Collect loss and confusions; the scores are reckoned once an epoch."""
+        """Collect; loss and scores are reckoned once an epoch."""
         inputs, truth, _ = batch
-        logits = self.net(inputs).float()
-        self.loss.update(F.cross_entropy(logits, truth), len(truth))
-        self.confusion.update(logits.argmax(1), truth)
+        self.scored.append((self.net(inputs).float(), truth))
 
     def on_validation_epoch_end(self) -> None:
         """Log `val/loss`, `val/accuracy`, `val/uar` and `val/macro_f1`."""
+        logits, truth = (torch.cat(parts) for parts in zip(*self.scored, strict=True))
+        self.scored.clear()
+        self.loss.update(F.cross_entropy(logits, truth), len(truth))
+        self.confusion.update(logits.argmax(1), truth)
         scores = metrics.scores_of(self.confusion.compute().cpu().numpy())
         self.log("val/loss", self.loss.compute(), prog_bar=True)
         self.log("val/accuracy", scores["accuracy"], prog_bar=True)
@@ -92,6 +95,7 @@ class GradientClassifier(EmotionClassifier):
             except RuntimeError as error:
                 raise ConfigError(f"torch.compile: {error}", where="model.compile", do="use another mode") from error
         self.make_optimizer, self.make_scheduler = optimizer, scheduler
+        self.losses: list[tuple[Tensor, int]] = []
         self.train_loss = MeanMetric()
         self.resumed: dict[str, Any] = {}
 
@@ -113,11 +117,14 @@ class GradientClassifier(EmotionClassifier):
         """Cross-entropy of a batch."""
         inputs, truth, _ = batch
         loss = F.cross_entropy(self.net(inputs).float(), truth)
-        self.train_loss.update(loss.detach(), len(truth))
+        self.losses.append((loss.detach(), len(truth)))
         return loss
 
     def on_train_epoch_end(self) -> None:
         """Log `train/loss` and the rate it was reached with; then the scheduler sees `val/loss`."""
+        losses, sizes = zip(*self.losses, strict=True)
+        self.losses.clear()
+        self.train_loss.update(torch.stack(losses), torch.tensor(sizes, device=self.device))
         self.log("train/loss", self.train_loss.compute(), prog_bar=True)
         self.train_loss.reset()
         self.log("lr", self.plateau.optimizer.param_groups[0]["lr"])
