@@ -67,11 +67,11 @@ def _decode(file: soundfile.SoundFile, path: str) -> tuple[Wave, Facts]:
     if file.frames > MOST_FRAMES or rate not in RATES:
         return _nothing(Facts(rate, channels, problem="unreadable: its header gives no credible length or rate"))
     values = np.empty((0, channels), dtype=np.int16)
-    try:  # libsndfile takes four times as long to give 16 bits as floats
+    try:  # libsndfile takes four times as long to make floats of 16 bits
         values = file.read(dtype="int16" if file.subtype == "PCM_16" else "float32", always_2d=True)
         decoded = len(values)
     except soundfile.LibsndfileError:  # how a FLAC that breaks off ends
-        decoded = file.tell()
+        decoded = min(file.tell(), file.frames - 1)
     present = min(_share_present(path), decoded / file.frames if file.frames else 1.0)
     facts = Facts(rate, channels, decoded / rate)
     if present < 1:
