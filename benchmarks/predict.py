@@ -32,7 +32,7 @@ from omegaconf import OmegaConf
 from rich.console import Console
 from rich.table import Table
 
-from ser import audio, recogniser, record
+from ser import audio, memory, recogniser, record
 from ser.normalise import Normalisation
 from ser.protocols.split import Split
 from ser.recogniser import BATCH, Recogniser
@@ -130,6 +130,7 @@ def main() -> None:
     parser.add_argument("--ckpt", help="without it, an untrained CNN")
     parser.add_argument("--clips", type=int, default=400)
     arguments = parser.parse_args()
+    memory.keep_freed()  # as the command does
     cores = len(os.sched_getaffinity(0))
     table = Table("", "wall's clock", "processor's", "goal", box=None)
     with tempfile.TemporaryDirectory() as scratch:

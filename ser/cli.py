@@ -72,8 +72,9 @@ def _predict(arguments: argparse.Namespace) -> int:
     from rich.console import Console
     from tqdm import tqdm
 
-    from ser import recogniser
+    from ser import memory, recogniser
 
+    memory.keep_freed()
     model = recogniser.load(arguments.ckpt, instantiate, arguments.trust)
     paths, empty = _recordings(arguments.paths)
     recognised = recogniser.recognise(model, paths)

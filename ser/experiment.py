@@ -14,7 +14,7 @@ from hydra.core.hydra_config import HydraConfig
 from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 
-from ser import cache, config, figures, importance, predictions, record, run, tables, trust
+from ser import cache, config, figures, importance, memory, predictions, record, run, tables, trust
 from ser import trainer as trainers
 from ser.atomic import write_text
 from ser.cache import Bank
@@ -36,6 +36,7 @@ def train(cfg: DictConfig) -> float:
     Args:
         cfg: what `conf/train.yaml` composes.
     """
+    memory.keep_freed()
     folder = Path(HydraConfig.get().runtime.output_dir)
     before = record.read(cfg.resume)["ser"] if cfg.resume else None
     if before is not None:
