@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import lightning as L
@@ -19,7 +19,11 @@ from ser.protocols.split import Split
 from ser.table import labels
 
 Draw = tuple[Tensor, Tensor, Tensor]
-"""Row of the utterance table, place in the frame (0 to 1) and shift of the level (dB), one of each an utterance."""
+"""Row of the utterance table, the bank's row for each of its frames, shift of the level (dB); one of each an utterance.
+"""
+
+PREPARED = 32
+"""Batches whose draws are made at once: by itself, each would cost more than its gather."""
 
 Batch = tuple[Tensor, Tensor, Tensor]
 """Input, class index and row of the utterance table, one of each an utterance."""
@@ -51,12 +55,22 @@ class InputSettings:
 
 
 class PartBatches:
-    """The batches of one part: order, places and levels are drawn from seed and epoch; nothing is without a seed."""
+    """The batches of one part: order, places and levels are drawn from seed and epoch; nothing is without a seed.
+
+    `sources` tells from rows of the table and places in the frame which rows of the bank to gather.
+    """
 
     def __init__(
-        self, rows: tuple[int, ...], batch_size: int, settings: InputSettings, seed: int | None, rank: int, ranks: int
+        self,
+        rows: tuple[int, ...],
+        sources: Callable[[Tensor, Tensor], Tensor],
+        batch_size: int,
+        settings: InputSettings,
+        seed: int | None,
+        rank: int,
+        ranks: int,
     ) -> None:
-        self.rows, self.batch_size = torch.tensor(rows, dtype=torch.long), batch_size
+        self.rows, self.sources, self.batch_size = torch.tensor(rows, dtype=torch.long), sources, batch_size
         self.settings, self.seed = settings, seed
         self.rank, self.ranks, self.epoch = rank, ranks, 0
         self.sampler, self.batch_sampler = self, None  # where Lightning looks for `set_epoch`
@@ -80,15 +94,16 @@ class PartBatches:
                 wrapped = torch.arange(math.ceil(len(rows) / self.ranks) * self.ranks) % len(rows)
                 rows, place, level = rows[wrapped], place[wrapped], level[wrapped]
         rows, place, level = (values[self.rank :: self.ranks] for values in (rows, place, level))
-        for first in range(0, len(rows), self.batch_size):
-            batch = slice(first, first + self.batch_size)
-            yield rows[batch], place[batch], level[batch]
+        for first in range(0, len(rows), PREPARED * self.batch_size):
+            some = slice(first, first + PREPARED * self.batch_size)
+            draws = rows[some], self.sources(rows[some], place[some]), level[some]
+            yield from zip(*(torch.split(values, self.batch_size) for values in draws), strict=True)
 
 
 class EmotionDataModule(L.LightningDataModule):
     """Features of a table's utterances, split, placed, normalised; resident on the trainer's device.
 
-    A loader yields row numbers alone; a batch is one gather on the device. `fit` has no way to the test part:
+    A loader yields numbers of rows alone; a batch is one gather on the device. `fit` has no way to the test part:
     only `predict` goes through it.
     """
 
@@ -126,10 +141,15 @@ class EmotionDataModule(L.LightningDataModule):
             self._rows, self._starts[train], self._lengths[train], self.settings.normalise == "dimension"
         )
 
+    def sources(self, rows: Tensor, place: Tensor) -> Tensor:
+        """Rows of the table and places in the frame, `(utterance,)`, to the rows of the bank: `(utterance, frame)`."""
+        starts, lengths, silence = self._starts[rows], self._lengths[rows], len(self._rows) - 1
+        return frames.sources(starts, lengths, place, self.settings.frames or 1, silence)
+
     def _batches(self, part: str, train: bool) -> PartBatches:
         rank, ranks = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        seed = self.seed if train else None
-        return PartBatches(getattr(self.split, part), self.batch_size, self.settings, seed, rank, ranks)
+        seed, rows = self.seed if train else None, getattr(self.split, part)
+        return PartBatches(rows, self.sources, self.batch_size, self.settings, seed, rank, ranks)
 
     def train_dataloader(self) -> PartBatches:
         """The training part, in an order of its own every epoch."""
@@ -148,12 +168,11 @@ class EmotionDataModule(L.LightningDataModule):
 
     def on_after_batch_transfer(self, batch: Draw, dataloader_idx: int) -> Batch:
         """Row numbers to inputs: `(batch, 3, dim, frame)`, channels sharing memory, or `(batch, dim)`."""
-        row, place, level = batch
+        row, source, level = batch
         if self._rows.device != row.device:
-            for name in ("_rows", "_starts", "_lengths", "_labels", "_mean", "_deviation"):
+            for name in ("_rows", "_labels", "_mean", "_deviation"):
                 setattr(self, name, getattr(self, name).to(row.device))
-        count = 1 if self.settings.frames is None else self.settings.frames
-        values = frames.gather(self._rows, self._starts[row], self._lengths[row], place, count)
+        values = frames.gather(self._rows, source)
         values.sub_(self._mean - level[:, None, None]).div_(self._deviation)
         inputs = frames.as_input(values, framed=self.settings.frames is not None)
         return inputs, self._labels[row], row

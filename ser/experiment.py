@@ -131,7 +131,8 @@ def _write_importance(
         log.info("no feature importance: the utterances of validation are not in this corpus")
         return
     feature = instantiate(without(OmegaConf.create(kept["config"]["features"]), "name", "input"))
-    inputs, truth, _ = data.on_after_batch_transfer((rows, torch.full((len(rows),), 0.5), torch.zeros(len(rows))), 0)
+    sources = data.sources(rows, torch.full((len(rows),), 0.5))
+    inputs, truth, _ = data.on_after_batch_transfer((rows, sources, torch.zeros(len(rows))), 0)
     with torch.inference_mode():
         found = importance.permutation(model.net.eval(), inputs, truth, feature.families, model.seed)
     importance.write(found, folder)

@@ -6,25 +6,29 @@ import torch
 from torch import Tensor
 
 
-def gather(rows: Tensor, starts: Tensor, lengths: Tensor, place: Tensor, frames: int) -> Tensor:
-    """Pad with silence or crop every utterance to `frames` rows.
+def sources(starts: Tensor, lengths: Tensor, place: Tensor, frames: int, silence: int) -> Tensor:
+    """The row that each frame of an utterance comes from, so that it is padded with silence or cropped to `frames`.
 
     Args:
-        rows: `(row, dim)`, the rows of all utterances on end; the last row is silence.
-        starts, lengths: `(batch,)`, where each utterance lies in `rows`.
-        place: `(batch,)` in [0, 1]: where the utterance stands in the frame (or the frame in a longer utterance);
+        starts, lengths: `(utterance,)`, where each utterance lies in the rows of all.
+        place: `(utterance,)` in [0, 1]: where the utterance stands in the frame (or the frame in a longer utterance);
             0 is the earliest place, 0.5 the middle, 1 the latest.
+        silence: the row that is silence.
 
     Returns:
-        `(batch, frame, dim)`.
+        `(utterance, frame)`.
     """
     spare = frames - lengths
     # A short clip starts at `shift` >= 0; of a long one, the first -shift rows are cut off.
     shift = (place * (spare.abs() + 1)).long().clamp(max=spare.abs()) * spare.sign()
-    source = torch.arange(frames, device=rows.device) - shift[:, None]
+    source = torch.arange(frames) - shift[:, None]
     inside = (source >= 0) & (source < lengths[:, None])
-    index = torch.where(inside, starts[:, None] + source, len(rows) - 1)
-    return rows.index_select(0, index.flatten()).view(len(starts), frames, rows.shape[1])
+    return torch.where(inside, starts[:, None] + source, silence)
+
+
+def gather(rows: Tensor, source: Tensor) -> Tensor:
+    """Rows `(row, dim)` and their numbers `(utterance, frame)` to `(utterance, frame, dim)`."""
+    return rows.index_select(0, source.flatten()).view(*source.shape, rows.shape[1])
 
 
 def as_input(values: Tensor, framed: bool) -> Tensor:

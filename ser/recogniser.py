@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from ser import audio, record, trust
 from ser.cache import Feature
 from ser.errors import CheckpointError, SerError
-from ser.frames import as_input, gather
+from ser.frames import as_input, gather, sources
 from ser.normalise import Normalisation
 from ser.table import EMOTIONS
 from ser.threads import spread
@@ -52,8 +52,8 @@ class Recogniser:
         """The feature of a wave `(samples,)` at `rate` Hz, in the middle of the frame: `(frame, dim)`."""
         rows = self.feature(wave, RATE_STEP * round(rate / RATE_STEP)).float()
         padded = torch.cat((rows, torch.full((1, rows.shape[1]), self.feature.silence)))
-        start, length = torch.tensor([0]), torch.tensor([len(rows)])
-        return gather(padded, start, length, torch.tensor([0.5]), self.frames or 1)[0]
+        start, length, middle = torch.tensor([0]), torch.tensor([len(rows)]), torch.tensor([0.5])
+        return gather(padded, sources(start, length, middle, self.frames or 1, silence=len(rows)))[0]
 
     @torch.inference_mode()
     def scores(self, rows: Tensor) -> Tensor:

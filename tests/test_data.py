@@ -49,8 +49,14 @@ def rows_of(batches: PartBatches) -> list[int]:
     return [row for rows, *_ in batches for row in rows.tolist()]
 
 
+def bare(rows: Tensor, place: Tensor) -> Tensor:
+    """In place of `EmotionDataModule.sources`: the places themselves."""
+    return place[:, None]
+
+
 def places_of(batches: PartBatches) -> list[float]:
-    return [place for _, places, _ in batches for place in places.tolist()]
+    batches.sources = bare
+    return [place for _, places, _ in batches for place in places[:, 0].tolist()]
 
 
 def utterance(row: int, bank: Bank) -> Tensor:
@@ -59,9 +65,9 @@ def utterance(row: int, bank: Bank) -> Tensor:
 
 
 def inputs(data: EmotionDataModule, rows: list[int], place: float = 0.5) -> Batch:
-    return data.on_after_batch_transfer(
-        (torch.tensor(rows), torch.full((len(rows),), place), torch.zeros(len(rows))), 0
-    )
+    chosen = torch.tensor(rows)
+    source = data.sources(chosen, torch.full((len(rows),), place))
+    return data.on_after_batch_transfer((chosen, source, torch.zeros(len(rows))), 0)
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 100])
@@ -120,9 +126,10 @@ def test_the_level_is_shifted_in_training_alone() -> None:
 
 def test_a_shift_of_the_level_is_in_db() -> None:
     data = module()
-    rows, middle = torch.tensor([0, 1]), torch.full((2,), 0.5)
+    rows = torch.tensor([0, 1])
+    source = data.sources(rows, torch.full((2,), 0.5))
     plain, louder = (
-        data.on_after_batch_transfer((rows, middle, level), 0)[0] for level in (torch.zeros(2), torch.ones(2))
+        data.on_after_batch_transfer((rows, source, level), 0)[0] for level in (torch.zeros(2), torch.ones(2))
     )
     torch.testing.assert_close(louder, plain + 1.0)
 
@@ -134,7 +141,8 @@ def test_ranks_share_out_everything(count: int, batch_size: int, ranks: int, epo
 
     def shares(seed: int | None) -> list[PartBatches]:
         found = [
-            PartBatches(part, batch_size, replace(PLAIN, random_place=True), seed, rank, ranks) for rank in range(ranks)
+            PartBatches(part, bare, batch_size, replace(PLAIN, random_place=True), seed, rank, ranks)
+            for rank in range(ranks)
         ]
         for batches in found:
             batches.set_epoch(epoch)
@@ -272,7 +280,7 @@ def test_fit_hears_training_and_validation_and_never_the_test() -> None:
     listener, data = Listener(), module(replace(PLAIN, random_place=True))
     trainer(epochs=2).fit(listener, data)
     for epoch in range(2):
-        batches = PartBatches(SPLIT.train, 2, replace(PLAIN, random_place=True), seed=1, rank=0, ranks=1)
+        batches = PartBatches(SPLIT.train, bare, 2, replace(PLAIN, random_place=True), seed=1, rank=0, ranks=1)
         batches.set_epoch(epoch)
         assert listener.rows("train", epoch) == rows_of(batches)
         assert listener.rows("val", epoch) == list(SPLIT.val)

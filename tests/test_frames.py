@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from ser.frames import gather
+from ser.frames import gather, sources
 
 SILENCE = -100.0
 
@@ -17,6 +17,10 @@ def bank(lengths: list[int], dim: int = 2) -> tuple[Tensor, Tensor, Tensor]:
     rows = torch.arange(sum(lengths) * dim, dtype=torch.float32).view(-1, dim)
     length = torch.tensor(lengths)
     return torch.cat((rows, torch.full((1, dim), SILENCE))), length.cumsum(0) - length, length
+
+
+def framed(rows: Tensor, starts: Tensor, lengths: Tensor, place: Tensor, frames: int) -> Tensor:
+    return gather(rows, sources(starts, lengths, place, frames, silence=len(rows) - 1))
 
 
 def slowly(utterance: Tensor, place: float, frames: int) -> Tensor:
@@ -40,7 +44,7 @@ def test_it_is_the_plain_slow_loop(utterances: list[tuple[int, float]], frames: 
     rows, starts, lengths = bank([length for length, _ in utterances])
     batch = torch.randperm(len(utterances), generator=torch.Generator().manual_seed(seed))
     place = torch.tensor([place for _, place in utterances])
-    found = gather(rows, starts[batch], lengths[batch], place[batch], frames)
+    found = framed(rows, starts[batch], lengths[batch], place[batch], frames)
     parts = [
         slowly(rows[starts[one] : starts[one] + lengths[one]], float(place[one]), frames) for one in batch.tolist()
     ]
@@ -64,13 +68,13 @@ def test_short_ones_are_padded_with_silence_and_long_ones_cropped(
     length: int, place: float, expected: list[float]
 ) -> None:
     rows, starts, lengths = bank([length], dim=1)
-    assert gather(rows, starts, lengths, torch.tensor([place]), 5).flatten().tolist() == expected
+    assert framed(rows, starts, lengths, torch.tensor([place]), 5).flatten().tolist() == expected
 
 
 @pytest.mark.parametrize("length", [2, 9])
 def test_every_place_is_as_likely(length: int) -> None:
     rows, starts, lengths = bank([length], dim=1)
     evenly = (torch.arange(400) + 0.5) / 400
-    found = gather(rows, starts.expand(400), lengths.expand(400), evenly, 5)
+    found = framed(rows, starts.expand(400), lengths.expand(400), evenly, 5)
     _, counts = torch.unique(found, dim=0, return_counts=True)
     assert counts.tolist() == [400 // (abs(5 - length) + 1)] * (abs(5 - length) + 1)
