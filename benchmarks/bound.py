@@ -20,6 +20,7 @@ from common import ROOT, show
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 
+from ser import memory
 from ser.models.cnn import SeparableCNN
 from ser.table import EMOTIONS
 
@@ -58,6 +59,7 @@ def main() -> None:
     parser.add_argument("--precision", choices=("bf16", "fp32"), default="bf16")
     parser.add_argument("--times", type=int, default=15)
     arguments = parser.parse_args()
+    memory.keep_freed()  # as training does
     mel = OmegaConf.load(ROOT / "conf" / "features" / "mel.yaml")
     frames, mixed = arguments.frames or mel.input.frames, arguments.precision == "bf16"
     torch.manual_seed(0)
