@@ -19,11 +19,10 @@ from ser.protocols.split import Split
 from ser.table import labels
 
 Draw = tuple[Tensor, Tensor, Tensor]
-"""Row of the utterance table, the bank's row for each of its frames, shift of the level (dB); one of each an utterance.
-"""
+"""Row of the utterance table, rows of the bank for its frames, shift of the level (dB): one of each an utterance."""
 
 PREPARED = 32
-"""Batches whose draws are made at once: by itself, each would cost more than its gather."""
+"""Batches whose draws are made at once: by itself, each would cost as much as gather and normalisation."""
 
 Batch = tuple[Tensor, Tensor, Tensor]
 """Input, class index and row of the utterance table, one of each an utterance."""

@@ -115,6 +115,16 @@ def test_the_order_does_not_depend_on_whether_places_are_random() -> None:
     assert all(0 <= place < 1 for place in places_of(random))
 
 
+@pytest.mark.parametrize("at_once", [1, 2, 32])
+def test_inputs_stand_where_they_were_drawn(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ser.data.PREPARED", at_once)
+    data = module(replace(PLAIN, random_place=True), batch_size=1)
+    loaded = [data.on_after_batch_transfer(batch, 0)[0][0] for batch in data.train_dataloader()]
+    rows, places = rows_of(data.train_dataloader()), places_of(data.train_dataloader())
+    for values, row, place in zip(loaded, rows, places, strict=True):
+        assert torch.equal(values, inputs(data, [row], place)[0][0])
+
+
 def test_the_level_is_shifted_in_training_alone() -> None:
     data = module(replace(PLAIN, random_level=4.0))
     levels = torch.cat([level for *_, level in data.train_dataloader()])
