@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from ser import memory
 from ser.models.cnn import SeparableCNN
-from ser.table import EMOTIONS
+from ser.utterances import EMOTIONS
 
 
 def seconds(work: Callable[[], object], times: int) -> float:

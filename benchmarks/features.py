@@ -4,11 +4,11 @@
 
 The clips are written as 16-bit WAV to a temporary folder first. All contenders make a mel spectrogram in dB with the
 same settings, but for one librosa loop with librosa's; recordings at another rate are resampled by each with its own
-default, unless --native takes the rate of the recordings. "ours" is `ser.cache.bank` on an empty cache: reading,
-hashing and writing included. All but the row of all cores have one core and one thread, on Linux by affinity. The
-bound is on waves, frames and powers that are in memory already; the decoder's is on files in the system's cache.
-Beside all cores stand as many processes that share nothing, each with its part of the files, decoded and transformed
-but neither hashed nor kept: what they gain over one of them is what the machine has to give.
+default, unless --native takes the rate of the recordings. "ours" is `ser.features.cache.bank` on an empty cache:
+reading, hashing and writing included. All but the row of all cores have one core and one thread, on Linux by
+affinity. The bound is on waves, frames and powers that are in memory already; the decoder's is on files in the
+system's cache. Beside all cores stand as many processes that share nothing, each with its part of the files,
+decoded and transformed but neither hashed nor kept: what they gain over one of them is what the machine has to give.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from threadpoolctl import threadpool_limits
 
-from ser import audio, cache
+from ser.features import audio, cache
 from ser.features.mel import Mel
 
 

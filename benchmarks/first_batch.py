@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from ser.module import GradientClassifier
+from ser.training.module import GradientClassifier
 
 
 class FirstBatch(GradientClassifier):

@@ -24,7 +24,7 @@ def of_features(name: str) -> Callable[[str], object]:
     from hydra.utils import instantiate
     from omegaconf import OmegaConf
 
-    from ser import audio
+    from ser.features import audio
 
     settings = OmegaConf.load(CONF / f"{name}.yaml")
     feature = instantiate({key: value for key, value in settings.items() if key not in ("name", "input")})

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ser.corpora.listing import Listing
 from ser.features.mel import Mel
-from ser.table import EMOTIONS, utterance_table
+from ser.utterances import EMOTIONS, utterance_table
 
 CLIPS, SPEAKERS, FRAMES = 1440, 24, 350
 """Of RAVDESS; frames are those of 3.7 s at 48 kHz and a hop of 512."""

@@ -35,7 +35,7 @@ from tqdm import tqdm
 
 from ser.experiment import corpus
 from ser.models.cnn import SharedInputConv
-from ser.table import labels
+from ser.utterances import labels
 
 EPOCHS = 70
 

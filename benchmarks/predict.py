@@ -32,11 +32,13 @@ from omegaconf import OmegaConf
 from rich.console import Console
 from rich.table import Table
 
-from ser import audio, memory, recogniser, record
-from ser.normalise import Normalisation
+from ser import memory
+from ser.features import audio
+from ser.features.normalise import Normalisation
 from ser.protocols.split import Split
-from ser.recogniser import BATCH, Recogniser
-from ser.table import COLUMNS, EMOTIONS
+from ser.trained import recogniser, record
+from ser.trained.recogniser import BATCH, Recogniser
+from ser.utterances import COLUMNS, EMOTIONS
 
 CONF = Path(__file__).parent.parent / "conf"
 SECONDS, RATE = 4, 48000

@@ -84,7 +84,7 @@ def _cache_reads(run: Path, rounds: int) -> list[Seconds]:
     from hydra.utils import instantiate
     from omegaconf import OmegaConf
 
-    from ser import cache
+    from ser.features import cache
 
     config = OmegaConf.load(run / ".hydra" / "config.yaml")
     feature = instantiate({name: value for name, value in config.features.items() if name not in ("name", "input")})

@@ -14,7 +14,7 @@ from ser.errors import SerError
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from ser.recogniser import Recognised
+    from ser.trained.recogniser import Recognised
 
 OTHER_SUFFIXES = {".aif", ".aifc", ".mp2", ".oga", ".opus", ".snd", ".wave"}
 """Under which soundfile's formats go besides their own names."""
@@ -72,7 +72,8 @@ def _predict(arguments: argparse.Namespace) -> int:
     from rich.console import Console
     from tqdm import tqdm
 
-    from ser import memory, recogniser
+    from ser import memory
+    from ser.trained import recogniser
 
     memory.keep_freed()
     model = recogniser.load(arguments.ckpt, instantiate, arguments.trust)
@@ -94,7 +95,7 @@ def _predict(arguments: argparse.Namespace) -> int:
 
 
 def _figures(arguments: argparse.Namespace) -> int:
-    from ser import figures
+    from ser.results import figures
 
     for path in figures.redraw(arguments.csv, arguments.out or arguments.csv.parent):
         print(path)
@@ -130,7 +131,7 @@ def _table(results: Iterable[Recognised]) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    from ser.table import EMOTIONS
+    from ser.utterances import EMOTIONS
 
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     table.add_column("recording", overflow="fold")
@@ -153,7 +154,7 @@ def _write(results: Sequence[Recognised], path: Path) -> None:
     import pandas as pd
 
     from ser.atomic import write_text
-    from ser.table import EMOTIONS
+    from ser.utterances import EMOTIONS
 
     rows = [(_printable(result.path), result.emotion, *result.scores) for result in results]
     columns = ["path", "predicted", *(f"score_{emotion}" for emotion in EMOTIONS)]

@@ -14,18 +14,22 @@ from hydra.core.hydra_config import HydraConfig
 from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 
-from ser import cache, config, figures, importance, memory, predictions, record, run, tables, trust
-from ser import trainer as trainers
+from ser import memory
 from ser.atomic import write_text
-from ser.cache import Bank
-from ser.config import instantiate, without
 from ser.corpora.audit import audit
-from ser.data import EmotionDataModule, InputSettings
 from ser.errors import CheckpointError, ConfigError
-from ser.history import History
-from ser.module import EmotionClassifier
+from ser.features import cache
+from ser.features.cache import Bank
 from ser.protocols.split import Split
-from ser.table import EMOTIONS
+from ser.results import figures, importance, predictions, tables
+from ser.trained import record, trust
+from ser.training import config, run
+from ser.training import trainer as trainers
+from ser.training.config import instantiate, without
+from ser.training.data import EmotionDataModule, InputSettings
+from ser.training.history import History
+from ser.training.module import EmotionClassifier
+from ser.utterances import EMOTIONS
 
 log = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: the t
 import pytest
 from hydra.core.global_hydra import GlobalHydra
 
-from ser.corpora import synthetic
+from ser.demo import corpus as synthetic
 
 ROOT = Path(__file__).parent.parent
 

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import pandas as pd
 
-from ser import predictions
-from ser.table import EMOTIONS
+from ser.results import predictions
+from ser.utterances import EMOTIONS
 
-FACTS = {"protocol": "original", "speakers": "unseen in training"}
+FACTS = {"protocol": "reference", "speakers": "unseen in training"}
 
 
 def chosen(truth: Sequence[str], predicted: Sequence[str], actors: Sequence[int]) -> pd.DataFrame:

@@ -16,9 +16,10 @@ import torch
 from conftest import QUICK, Command
 from hydra.utils import instantiate
 
-from ser import audio, recogniser
 from ser.cli import main
-from ser.table import EMOTIONS
+from ser.features import audio
+from ser.trained import recogniser
+from ser.utterances import EMOTIONS
 
 SCORES = [f"score_{emotion}" for emotion in EMOTIONS]
 MODELS = {
@@ -47,7 +48,7 @@ def run(model: str, command: Command, workplace: Path) -> Path:
         quick = [setting for setting in QUICK if model == "cnn" or "input" not in setting]
         settings = [*quick, *MODELS[model], f"model={model}", f"data.root={workplace / 'corpus'}"]
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("ser.figures.save", lambda figure, path: [])
+            patch.setattr("ser.results.figures.save", lambda figure, path: [])
             command("train.py", *settings, "trainer.max_epochs=1", f"hydra.run.dir={folder}")
             command("evaluate.py", f"ckpt={folder}/checkpoints/best.ckpt")
     return folder

@@ -11,7 +11,7 @@ import pytest
 import torch
 from conftest import Command, small
 
-from ser.table import EMOTIONS
+from ser.utterances import EMOTIONS
 
 PICTURES = ("confusion_matrix", "per_emotion", "per_actor")
 
@@ -40,7 +40,7 @@ def test_a_run_folder_says_everything(run: Path) -> None:
     parts = pd.read_csv(run / "split.csv")["part"].value_counts()
     assert (summary["n_train"], summary["n_val"]) == (parts["train"], parts["val"])
     assert parts["test"] == 60
-    assert (summary["model"], summary["protocol"], summary["seed"]) == ("cnn", "original", 1)
+    assert (summary["model"], summary["protocol"], summary["seed"]) == ("cnn", "reference", 1)
     assert summary["overlap"]["train_val"] == {"speakers": 4, "statements": 2, "twins": 0}
     assert summary["overlap"]["train_test"]["speakers"] == 0
     assert summary["validation"] == "seen speakers"
@@ -68,7 +68,7 @@ def test_evaluation_writes_tables_and_pictures(run: Path) -> None:
     metrics = json.loads((folder / "metrics.json").read_text())
     assert metrics["accuracy"] == pytest.approx(results["correct"].mean())
     assert (metrics["n_utterances"], metrics["n_speakers"]) == (60, 2)
-    assert metrics["protocol"] == "original"
+    assert metrics["protocol"] == "reference"
     assert metrics["speakers"] == "unseen in training"
     assert metrics["shared_with_training"] == {"speakers": 0, "statements": 2}
     for name in (f"{picture}.{kind}" for picture in PICTURES for kind in ("png", "pdf")):

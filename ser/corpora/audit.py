@@ -10,7 +10,7 @@ import pandas as pd
 
 from ser.corpora.listing import Listing, Problem, counted, printable
 from ser.errors import ConfigError, DataError
-from ser.table import utterance_table
+from ser.utterances import utterance_table
 
 SHOWN = 5
 """Examples of what is no problem; problems are always named to the last."""

@@ -17,7 +17,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Listing:
-    """The recordings of a corpus as `ser.table.COLUMNS`, where one id may stand at several paths.
+    """The recordings of a corpus as `ser.utterances.COLUMNS`, where one id may stand at several paths.
 
     `left_out` counts the files that belong to the corpus but not to the task, by kind; `incomplete` says what a whole
     corpus has besides.

@@ -17,7 +17,7 @@ import pandas as pd
 
 from ser.corpora.listing import Listing, Problem, counted, printable
 from ser.errors import DataError
-from ser.table import COLUMNS, EMOTIONS
+from ser.utterances import COLUMNS, EMOTIONS
 
 ACTORS = range(1, 25)
 CLIPS = 60

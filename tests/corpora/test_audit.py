@@ -13,11 +13,11 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from ser import audio
 from ser.corpora import ravdess
 from ser.corpora.audit import audit
 from ser.errors import ConfigError, DataError
-from ser.table import COLUMNS
+from ser.features import audio
+from ser.utterances import COLUMNS
 
 RATE = 48000
 STEMS = [

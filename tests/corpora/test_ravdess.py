@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ser import audio
 from ser.corpora import ravdess
 from ser.corpora.audit import audit
 from ser.errors import DataError
-from ser.table import EMOTIONS
+from ser.features import audio
+from ser.utterances import EMOTIONS
 
 FIELDS = [range(1, 4), range(1, 3), range(1, 9), range(1, 3), range(1, 3), range(1, 3), range(1, 25)]
 

@@ -8,8 +8,9 @@ import pandas as pd
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from ser.corpora import ravdess, synthetic
-from ser.table import EMOTIONS, utterance_table
+from ser.corpora import ravdess
+from ser.demo import corpus as synthetic
+from ser.utterances import EMOTIONS, utterance_table
 
 quickly = settings(max_examples=25, deadline=None)
 

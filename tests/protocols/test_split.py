@@ -5,7 +5,7 @@ from example_tables import quickly, table_of, tables, whole_corpus
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ser.protocols.original import Original
+from ser.protocols.reference import Reference
 from ser.protocols.speaker_kfold import SpeakerKFold
 from ser.protocols.split import Split, draw
 
@@ -46,7 +46,7 @@ def test_overlap_counts_speakers_statements_and_twins() -> None:
 
 def test_the_reference_protocols_say_what_their_parts_share() -> None:
 
-    seen = Original(range(1, 20), range(20, 25), 0.34).split(CORPUS, 1).overlap(CORPUS)
+    seen = Reference(range(1, 20), range(20, 25), 0.34).split(CORPUS, 1).overlap(CORPUS)
     assert seen["train_val"]["speakers"] == 19
     assert seen["train_val"]["twins"] > 200
     unseen = SpeakerKFold(5, 0, 4).split(CORPUS, 1).overlap(CORPUS)

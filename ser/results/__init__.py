@@ -1,0 +1,1 @@
+"""Results: predictions in, scores, tables and figures out; never a model."""

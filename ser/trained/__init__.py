@@ -1,0 +1,1 @@
+"""A trained model by itself, from its checkpoint: no corpus, no Lightning."""

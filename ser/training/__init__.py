@@ -1,0 +1,1 @@
+"""Training: where table, split, features, network and Lightning meet."""

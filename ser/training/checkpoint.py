@@ -1,0 +1,46 @@
+"""Checkpoints: written whole or not at all, resumed wherever they lie; `ser.trained.record` reads them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric.plugins.io import TorchCheckpointIO
+from lightning.pytorch.callbacks import ModelCheckpoint
+
+from ser.atomic import replacing
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Writes beside the target and renames: Lightning's own way is torn where its scratch folder is another disk."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        """Write all of the file, through to the disk, before it takes its name."""
+        with replacing(path) as scratch, scratch.open("wb") as file:
+            torch.save(checkpoint, file)
+            file.flush()
+            os.fsync(file.fileno())
+
+
+class MovableCheckpoint(ModelCheckpoint):
+    """A `ModelCheckpoint` whose run folder may be moved: Lightning would forget the best score of a moved one."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take the state as one of this folder."""
+        paths = ("best_model_path", "kth_best_model_path", "last_model_path")
+        here = {name: self._here(state_dict[name]) for name in paths}
+        scores = {self._here(path): score for path, score in state_dict["best_k_models"].items()}
+        super().load_state_dict({**state_dict, **here, "dirpath": self.dirpath, "best_k_models": scores})
+
+    def _here(self, path: str) -> str:
+        return str(Path(str(self.dirpath), Path(path).name)) if path else ""
+
+
+def callbacks(folder: Path) -> list[ModelCheckpoint]:
+    """Best, then last: one callback with `save_last=True` would not save the last epoch but the best again."""
+    return [
+        MovableCheckpoint(folder, filename="best", monitor="val/loss", enable_version_counter=False),
+        MovableCheckpoint(folder, filename="last", monitor=None, save_top_k=1, enable_version_counter=False),
+    ]

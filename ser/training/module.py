@@ -1,0 +1,184 @@
+"""The LightningModules around a network: one shared step; collect, log, nothing else."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import lightning as L
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+from torchmetrics import MeanMetric
+from torchmetrics.classification import MulticlassConfusionMatrix
+
+from ser.errors import ConfigError
+from ser.models.estimator import Estimator
+from ser.results import metrics
+from ser.training.data import Batch, EmotionDataModule
+from ser.utterances import EMOTIONS
+
+log = logging.getLogger(__name__)
+
+
+class EmotionClassifier(L.LightningModule):
+    """What all models share: validation, prediction, and the record that goes into every checkpoint as `ser`.
+
+    Args:
+        net: `(batch, *shape)` to logits `(batch, class)`, classes in the order of `EMOTIONS`.
+        seed: decides, with epoch and step, every random draw of training.
+        record: plain values, so that `torch.load(weights_only=True)` reads them.
+    """
+
+    def __init__(self, net: nn.Module, seed: int, record: dict[str, Any]) -> None:
+        super().__init__()
+        self.net, self.seed, self.record = net, seed, record
+        self.scored: list[tuple[Tensor, Tensor]] = []
+        self.loss = MeanMetric()
+        self.confusion = MulticlassConfusionMatrix(len(EMOTIONS), validate_args=False)  # it would look at every batch
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Collect; loss and scores are reckoned once an epoch."""
+        inputs, truth, _ = batch
+        self.scored.append((self.net(inputs).float(), truth))
+
+    def on_validation_epoch_end(self) -> None:
+        """Log `val/loss`, `val/accuracy`, `val/uar` and `val/macro_f1`."""
+        logits, truth = (torch.cat(parts) for parts in zip(*self.scored, strict=True))
+        self.scored.clear()
+        self.loss.update(F.cross_entropy(logits, truth), len(truth))
+        self.confusion.update(logits.argmax(1), truth)
+        scores = metrics.scores_of(self.confusion.compute().cpu().numpy())
+        self.log("val/loss", self.loss.compute(), prog_bar=True)
+        self.log("val/accuracy", scores["accuracy"], prog_bar=True)
+        self.log_dict({"val/uar": scores["uar"], "val/macro_f1": scores["macro_f1"]})
+        self.loss.reset()
+        self.confusion.reset()
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> tuple[Tensor, Tensor]:
+        """Rows of the table `(batch,)` and probabilities `(batch, class)`."""
+        inputs, _, rows = batch
+        return rows, self.net(inputs).float().softmax(1)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add the record: all that evaluation needs besides the weights."""
+        checkpoint["ser"] = self.record
+
+
+class GradientClassifier(EmotionClassifier):
+    """A network trained by gradient descent on cross-entropy; the rate falls when `val/loss` rests.
+
+    Args:
+        optimizer: from parameters to their optimiser.
+        scheduler: from optimiser to its plateau scheduler.
+        compile: mode of `torch.compile` for the network; None leaves it as it is.
+
+    Raises:
+        ConfigError: if torch knows no such mode.
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        seed: int,
+        record: dict[str, Any],
+        optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer],
+        scheduler: Callable[[torch.optim.Optimizer], ReduceLROnPlateau],
+        compile: str | None = None,
+    ) -> None:
+        super().__init__(net, seed, record)
+        if compile is not None:
+            try:
+                net.compile(mode=compile)
+            except RuntimeError as error:
+                raise ConfigError(f"torch.compile: {error}", where="model.compile", do="use another mode") from error
+        self.make_optimizer, self.make_scheduler = optimizer, scheduler
+        self.losses: list[tuple[Tensor, int]] = []
+        self.train_loss = MeanMetric()
+        self.resumed: dict[str, Any] = {}
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """The optimiser alone: Lightning would step the scheduler after it has written the checkpoint."""
+        optimizer = self.make_optimizer(self.net.parameters())
+        self.plateau = self.make_scheduler(optimizer)
+        self.plateau.load_state_dict(self.resumed)
+        return optimizer
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Let dropout depend on seed, epoch and step alone, so that a resumed run draws the same."""
+        seed = (self.seed * 100_003 + self.current_epoch) * 100_003 + batch_idx
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would look for accelerators of every kind
+        if self.device.type != "cpu":
+            torch.get_device_module(self.device).manual_seed(seed)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Cross-entropy of a batch."""
+        inputs, truth, _ = batch
+        loss = F.cross_entropy(self.net(inputs).float(), truth)
+        self.losses.append((loss.detach(), len(truth)))
+        return loss
+
+    def on_train_epoch_end(self) -> None:
+        """Log `train/loss` and the rate it was reached with; then the scheduler sees `val/loss`."""
+        losses, sizes = zip(*self.losses, strict=True)
+        self.losses.clear()
+        self.train_loss.update(torch.stack(losses), torch.tensor(sizes, device=self.device))
+        self.log("train/loss", self.train_loss.compute(), prog_bar=True)
+        self.train_loss.reset()
+        self.log("lr", self.plateau.optimizer.param_groups[0]["lr"])
+        if (loss := self.trainer.callback_metrics.get("val/loss")) is not None:
+            self.plateau.step(float(loss))
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add the record, and where the scheduler stands."""
+        plateau = {key: value for key, value in self.plateau.state_dict().items() if key in ("best", "num_bad_epochs")}
+        checkpoint["ser"] = self.record | {"plateau": plateau}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep where the scheduler stood until there is one; the rate itself is in the optimiser's state."""
+        self.resumed = checkpoint["ser"]["plateau"]
+
+
+class EstimatorClassifier(EmotionClassifier):
+    """A scikit-learn estimator in the same loop: batches are collected, and fitted on before validation."""
+
+    net: Estimator
+
+    def __init__(self, net: Estimator, seed: int, record: dict[str, Any]) -> None:
+        super().__init__(net, seed, record)
+        self.batches: list[Batch] = []
+
+    def configure_optimizers(self) -> None:
+        """None: automatic optimisation without an optimiser still counts steps, and so writes checkpoints."""
+
+    def on_fit_start(self) -> None:
+        """There is nothing left to train in a run that is resumed after its fit."""
+        self.trainer.should_stop = self.net.fitted is not None
+
+    def training_step(self, batch: Batch, batch_idx: int) -> None:
+        """Collect; with the last batch, fit in table order, once: then training is over."""
+        self.batches.append(batch)
+        if self.trainer.is_last_batch:
+            data: EmotionDataModule = self.trainer.datamodule  # type: ignore[attr-defined]
+            inputs, truth, rows = (torch.cat(parts) for parts in zip(*self.batches, strict=True))
+            if len(rows) < len(data.split.train):  # in a network's case the run folder's losses would show it
+                log.warning("fitted on %d of %d training utterances only", len(rows), len(data.split.train))
+            order = rows.argsort()
+            self.net.fit(inputs[order], truth[order], self.seed, data.speakers[rows[order].cpu()])
+            self.batches.clear()
+            self.trainer.should_stop = True
+
+    def on_validation_start(self) -> None:
+        """Refuse to score what is not fitted yet.
+
+        Raises:
+            ConfigError: if validation comes within the epoch.
+        """
+        if self.net.fitted is None:
+            raise ConfigError(
+                "validation comes before the estimator is fitted, which is with the last training batch",
+                where="trainer.val_check_interval, trainer.max_steps",
+                do="leave them as they are in conf/trainer/auto.yaml",
+            )
