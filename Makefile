@@ -11,7 +11,7 @@ demo: .venv/installed
 	$(RUN) evaluate.py ckpt=$(DEMO)/checkpoints/best.ckpt
 	@echo
 	@echo "A demonstration on generated speech, not evidence. Look at:"
-	@ls $(DEMO)/*.png $(DEMO)/*.csv $(DEMO)/summary.json $(DEMO)/evaluation/*.png $(DEMO)/evaluation/*.csv $(DEMO)/evaluation/metrics.json
+	@ls $(DEMO)/*.png $(DEMO)/*.csv $(DEMO)/summary.json $(DEMO)/evaluation/best-test/*.png $(DEMO)/evaluation/best-test/*.csv $(DEMO)/evaluation/best-test/metrics.json
 
 # All tests; those on real recordings where SER_RAVDESS_ROOT says where they are.
 test: .venv/developer

@@ -4,18 +4,17 @@
 
 The clips are written as 16-bit WAV to a temporary folder first. All contenders make a mel spectrogram in dB with the
 same settings, but for one librosa loop with librosa's; recordings at another rate are resampled by each with its own
-default, unless --native takes the rate of the recordings. "ours" is `ser.features.cache.bank` on an empty cache:
-reading, hashing and writing included. All but the row of all cores have one core and one thread, on Linux by
-affinity. The bound is on waves, frames and powers that are in memory already; the decoder's is on files in the
-system's cache. Beside all cores stand as many processes that share nothing, each with its part of the files,
-decoded and transformed but neither hashed nor kept: what they gain over one of them is what the machine has to give.
+default, unless --native keeps the rate of the recordings. "ours" is `ser.features.cache.bank` on an empty cache:
+reading, hashing and writing included. All rows but that of all cores have one core and one thread, on Linux by
+affinity. The bound is measured on waves, frames and powers that are in memory already, its decoding on files in the
+system's cache. All cores are compared with as many processes that share nothing and each decode and transform all
+files, without hashing or keeping: what they gain over one of them is what the machine has to give.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -26,20 +25,22 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import librosa
+import pandas as pd
 import soundfile
 import torch
 import torchaudio
-from common import ROOT, Seconds, median, show, timed
-from hydra.utils import instantiate
-from omegaconf import OmegaConf
+from common import Seconds, by_clock, configuration, median_range, show, timed
 from threadpoolctl import threadpool_limits
 
+from ser.build import build
 from ser.features import audio, cache
 from ser.features.mel import Mel
+from ser.training import config
+from ser.utterances import SEGMENT
 
 
 def as_wav(root: Path, target: Path, clips: int | None) -> list[str]:
-    """Clips from all over the corpus, at most so many, as 16-bit WAV."""
+    """Clips from all over the corpus, at most `clips` of them, as 16-bit WAV."""
     files = sorted(file for file in root.rglob("*") if file.suffix.lower() in (".wav", ".flac"))
     if not files:
         raise SystemExit(f"no recordings below {root}")
@@ -62,7 +63,7 @@ def by_librosa(paths: list[str], mel: Mel) -> None:
 
 
 def by_librosa_as_is(paths: list[str]) -> None:
-    """What one writes without looking: 22,050 Hz, windows of 2048, 128 bands."""
+    """With librosa's defaults: 22,050 Hz, windows of 2048, 128 bands."""
     for path in paths:
         wave, rate = librosa.load(path)
         librosa.power_to_db(librosa.feature.melspectrogram(y=wave, sr=rate))
@@ -86,7 +87,7 @@ def ours(paths: list[str], mel: Mel) -> None:
         terminal, kept = 2, os.dup(2)  # the progress bar
         os.dup2(nowhere.fileno(), terminal)
         try:
-            cache.bank(paths, mel, Path(folder))
+            cache.bank(pd.DataFrame({"path": paths}).assign(**SEGMENT), mel, Path(folder))
         finally:
             os.dup2(kept, terminal)
             os.close(kept)
@@ -103,7 +104,7 @@ def transformed(paths: list[str], mel: Mel) -> float:
 
 
 def gain_of_processes(paths: list[str], mel: Mel, cores: int, rounds: int) -> float:
-    """How many times as many clips a second that many processes make as one does, at best."""
+    """The clips per second of `cores` processes over those of one, at best."""
     alone, together = [], []
     with ProcessPoolExecutor(cores, mp_context=get_context("spawn")) as pool:
         every = [(paths, mel)] * cores
@@ -115,7 +116,7 @@ def gain_of_processes(paths: list[str], mel: Mel, cores: int, rounds: int) -> fl
 
 
 def bounds(paths: list[str], mel: Mel) -> dict[str, Callable[[], None]]:
-    """The parts that no program can leave out: decode, transform, one product of matrices."""
+    """The parts that no program can leave out: decoding, the Fourier transform, one product of matrices."""
     heard = [audio.read(path) for path in paths]
     waves = [torchaudio.functional.resample(torch.from_numpy(it), facts.rate, mel.sample_rate) for it, facts in heard]
     frames = [wave.unfold(0, mel.n_fft, mel.hop_length).contiguous() for wave in waves]
@@ -158,8 +159,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--native", action="store_true", help="48 kHz, the rate of RAVDESS: nothing is resampled")
     arguments = parser.parse_args()
-    settings = OmegaConf.load(ROOT / "conf" / "features" / "mel.yaml")
-    mel = instantiate({name: value for name, value in settings.items() if name not in ("name", "input")})
+    mel = build(config.plain(configuration("features=mel"))["features"])
     mel = replace(mel, sample_rate=48000) if arguments.native else mel
     with tempfile.TemporaryDirectory(prefix="ser-benchmark-") as folder:
         paths = as_wav(Path(arguments.root), Path(folder), arguments.clips)
@@ -187,24 +187,22 @@ def main() -> None:
 def _show(found: dict[str, list[Seconds]], clips: int, mel: Mel, cores: int, possible: float) -> None:
     def times(name: str, than: str) -> str:
         both = zip(found[than], found[name], strict=True)
-        return f"{statistics.median(slow.wall / fast.wall for slow, fast in both):.1f}"
+        return median_range((slow.wall / fast.wall for slow, fast in both), ".1f")
 
     def row(name: str, label: str | None = None) -> tuple[str, ...]:
-        taken = median(found[name])
-        by_clock = (f"{1000 * clock / clips:.2f}" for clock in (taken.wall, taken.processor))
-        return (label or name, *by_clock, times(name, "librosa"), times(name, "librosa, its defaults"))
+        taken = by_clock(it * (1000 / clips) for it in found[name])
+        return (label or name, *taken, times(name, "librosa"), times(name, "librosa, its defaults"))
 
     parts = ("decoding", "FFT", "mel product")
     found["bound"] = [
         Seconds(sum(it.wall for it in three), sum(it.processor for it in three))
         for three in zip(*(found[name] for name in parts), strict=True)
     ]
-    gained = statistics.median(
-        one.wall / several.wall for one, several in zip(found["ours, one core"], found["ours, all cores"], strict=True)
-    )
+    pairs = zip(found["ours, one core"], found["ours, all cores"], strict=True)
+    gained = median_range(one.wall / several.wall for one, several in pairs)
     show(
         f"Goal 3: features of {clips} WAV files at {mel.sample_rate} Hz",
-        ("", "ms a clip, wall", "processor", "times librosa", "its defaults"),
+        ("", "ms per clip, wall clock", "processor", "times librosa", "its defaults"),
         [
             row("librosa"),
             row("librosa, its defaults"),
@@ -214,7 +212,8 @@ def _show(found: dict[str, list[Seconds]], clips: int, mel: Mel, cores: int, pos
             row("bound"),
             *(row(name, f"  {name} alone") for name in parts),
         ],
-        f"{cores} cores are {gained:.2f} times one (goal on two: 1.8); {cores} processes, {possible:.2f} times one",
+        f"{cores} cores are {gained} times one (goal on two: 1.8); {cores} processes, {possible:.2f} times one",
+        f"median (range) of {len(found['librosa'])} rounds",
     )
 
 

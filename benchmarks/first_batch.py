@@ -1,16 +1,18 @@
-"""For start.py: `model._target_=first_batch.FirstBatch` ends `train.py` when it would take its first step."""
+"""For start.py: `model._target_=first_batch.FirstBatch` ends `train.py` when its first batch is ready."""
 
 from __future__ import annotations
 
 import os
-from typing import Any
+
+from torch import Tensor
 
 from ser.training.module import GradientClassifier
 
 
 class FirstBatch(GradientClassifier):
-    """The first batch is there, on its device; that is all."""
+    """Makes the first batch, on its device, and takes no step."""
 
-    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+    def training_step(self, rows: Tensor, batch_idx: int) -> Tensor:
         """Leave, as quickly as a process can."""
+        self.data.batch(rows, self.augment)
         os._exit(0)

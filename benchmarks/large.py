@@ -1,6 +1,6 @@
-"""For start.py: a corpus as large as one likes, of tiny files whose features are made up, to train on with `train.py`.
+"""For start.py and predict.py: a corpus of any size, of tiny files, and features that are made up.
 
-data.read._target_=large.read data.root=FOLDER features._target_=large.MadeUp
+data.read._target_=large.read data.root=FOLDER data.download=false features._target_=large.MadeUp
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ import torch
 from torch import Tensor
 
 from ser.corpora.listing import Listing
+from ser.corpora.ravdess import EMOTIONS
 from ser.features.mel import Mel
-from ser.utterances import EMOTIONS, utterance_table
 
 CLIPS, SPEAKERS, FRAMES = 1440, 24, 350
-"""Of RAVDESS; frames are those of 3.7 s at 48 kHz and a hop of 512."""
+"""RAVDESS's; the frames of 3.7 s at 48 kHz and a hop of 512."""
 
 
-def write(root: Path, times: int) -> None:
-    """So many times RAVDESS's number of recordings, all different, of a hundredth of a second each."""
+def write_corpus(root: Path, times: int) -> None:
+    """Write `times` as many recordings as RAVDESS has, all different, of a hundredth of a second each."""
     root.mkdir()
     rng = np.random.default_rng(0)
     for clip in range(times * CLIPS):
@@ -36,24 +36,13 @@ def read(root: str) -> Listing:
     """The recordings by their names."""
     files = sorted(Path(root).iterdir())
     _, speakers, emotions = zip(*(file.stem.split("_") for file in files), strict=True)
-    rows = pd.DataFrame(
-        {
-            "utterance": [file.stem for file in files],
-            "path": [str(file) for file in files],
-            "speaker": [int(speaker) for speaker in speakers],
-            "sex": "female",
-            "emotion": emotions,
-            "intensity": "normal",
-            "statement": 1,
-            "repetition": 1,
-        }
-    )
-    return Listing(utterance_table(rows))
+    names = {"utterance": [file.stem for file in files], "path": [str(file) for file in files]}
+    return Listing(pd.DataFrame({**names, "speaker": speakers, "emotion": emotions}), EMOTIONS)
 
 
 @dataclass(frozen=True)
 class MadeUp(Mel):
-    """As many rows as a recording of RAVDESS has, drawn from what is heard."""
+    """As many rows as a recording of RAVDESS has, random, with a seed from the samples."""
 
     def __call__(self, wave: Tensor, rate: int) -> Tensor:
         """`(350, mel)`, whatever the wave is."""

@@ -3,167 +3,147 @@
 from __future__ import annotations
 
 import argparse
+import csv
+import io
 import os
 import sys
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
+import ser
 from ser.errors import SerError
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from ser.trained.recogniser import Recognised
-
-OTHER_SUFFIXES = {".aif", ".aifc", ".mp2", ".oga", ".opus", ".snd", ".wave"}
-"""Under which soundfile's formats go besides their own names."""
-
-NO_SUFFIXES = {".mat4", ".mat5", ".raw", ".wavex"}
-"""Names of soundfile's formats that are no suffixes of recordings, or of files that do not say what is in them."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a subcommand; return the exit status: 0, 1 if some file failed, 2 if nothing could be done."""
     arguments = _parser().parse_args(argv)
     try:
-        status: int = arguments.run(arguments)
+        said, status = arguments.run(arguments)
     except SerError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130  # as a shell has it
-    return status
+    try:
+        print(said, end="", flush=True)
+    except BrokenPipeError:  # whoever reads the output may stop at any time, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter's own flush would fail
+    return int(status)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="ser", description="Speech emotion recognition with a trained model; train.py and evaluate.py come first."
     )
+    parser.add_argument("--version", action="version", version=f"ser {ser.__version__}")
     commands = parser.add_subparsers(required=True, metavar="command")
-    predict = commands.add_parser(
-        "predict",
-        help="the emotion in recordings, by a checkpoint",
-        description="The emotion in recordings and its scores in percent. Of a recording longer than what the model "
-        "takes, its middle is heard. Exit status: 0, 1 if some file can't be used, 2 if the checkpoint can't.",
-    )
-    predict.add_argument("paths", nargs="+", metavar="FILE_OR_FOLDER", help="folders are searched at any depth")
-    predict.add_argument("--ckpt", required=True, help="<run folder>/checkpoints/best.ckpt")
-    predict.add_argument(
-        "--out", type=Path, metavar="CSV", help="write path, predicted emotion and scores to this file"
-    )
-    predict.add_argument(
+    model = argparse.ArgumentParser(add_help=False)
+    model.add_argument(
         "--trust", action="append", default=[], metavar="PACKAGE", help="of your own, that the checkpoint may name"
     )
+    ckpt = "a checkpoint, or the folder of a run for its best one"
+
+    about = "The emotion in recordings, with scores in percent. Exit status: 1 if some file can't be used."
+    predict = commands.add_parser("predict", help="the emotion in recordings", description=about, parents=[model])
+    predict.add_argument("paths", nargs="+", metavar="FILE_OR_FOLDER", help="folders are searched at any depth")
+    predict.add_argument("--ckpt", required=True, help=ckpt)
+    predict.add_argument("--out", type=Path, metavar="CSV", help="write path, predicted emotion and scores to it")
     predict.set_defaults(run=_predict)
-    figures = commands.add_parser(
-        "figures",
-        help="the pictures of an evaluation, drawn again",
-        description="Draw the pictures of an evaluation again from its test_results.csv alone.",
-    )
-    figures.add_argument("csv", type=Path, metavar="CSV", help="<run folder>/evaluation/test_results.csv")
+
+    about = "The UAR that is lost when a family of features is exchanged between validation utterances."
+    importance = commands.add_parser("importance", help="what a model hears", description=about, parents=[model])
+    importance.add_argument("ckpt", help=ckpt)
+    importance.add_argument("--root", help="of the corpus, if it is not where it was at training")
+    importance.add_argument("--out", metavar="FOLDER", help="where to write, instead of the run folder")
+    importance.set_defaults(run=_importance)
+
+    about = "The pictures of an evaluation, drawn again from its table of predictions."
+    figures = commands.add_parser("figures", help="the pictures of an evaluation, drawn again", description=about)
+    figures.add_argument("csv", type=Path, metavar="CSV", help="<run folder>/evaluation/<evaluation>/..._results.csv")
     figures.add_argument("--out", type=Path, metavar="FOLDER", help="where to draw; without it, beside the CSV")
     figures.set_defaults(run=_figures)
     return parser
 
 
-def _predict(arguments: argparse.Namespace) -> int:
-    from hydra.utils import instantiate
-    from rich.console import Console
+def _predict(arguments: argparse.Namespace) -> tuple[str, int]:
     from tqdm import tqdm
 
     from ser import memory
-    from ser.trained import recogniser
+    from ser.trained import recordings
 
-    memory.keep_freed()
-    model = recogniser.load(arguments.ckpt, instantiate, arguments.trust)
-    paths, empty = _recordings(arguments.paths)
-    recognised = recogniser.recognise(model, paths)
-    found = list(tqdm(recognised, total=len(paths), unit="file", leave=False, disable=None))
-    good = [result for result in found if not result.problem]
-    bad = [(result.path, result.problem) for result in found if result.problem]
-    bad += [(folder, "a folder without a recording") for folder in empty]
-    if good:
-        # A pipe has no width: there, nothing is folded, so that a line is a recording.
-        width = None if sys.stdout.isatty() else 80 + max(len(result.path) for result in good)
-        Console(highlight=False, width=width).print(_table(good))
-    if arguments.out:
-        _write(good, arguments.out)
-    for path, problem in bad:
-        print(f"{_printable(path)}: {problem}", file=sys.stderr)
-    return 1 if bad else 0
+    out: Path | None = arguments.out
+    on_stdout = out is not None and out.exists() and os.path.samestat(out.stat(), os.fstat(1))
+    with nullcontext() if out is None or on_stdout else _opened(out) as file:
+        memory.keep_freed()
+        model = ser.load(arguments.ckpt, arguments.trust)
+        paths = recordings.find(arguments.paths)
+        found = list(tqdm(model.recognise(paths), total=len(paths), unit="file", leave=False, disable=None))
+        good = [result for result in found if not result.problem]
+        text = _csv(good, model.labels)
+        if file:
+            file.write(text)
+    for result in found:
+        if result.problem:
+            print(f"{result.path}: {result.problem}", file=sys.stderr)
+    return text if on_stdout else _table(good, model.labels), 1 if len(good) < len(found) else 0
 
 
-def _figures(arguments: argparse.Namespace) -> int:
+def _importance(arguments: argparse.Namespace) -> tuple[str, int]:
+    from ser import evaluation
+
+    settings = {
+        "ckpt": arguments.ckpt,
+        "data": {"root": arguments.root},
+        "trust": arguments.trust,
+        "out": arguments.out,
+        "device": "auto",
+        "cache": {"dir": os.environ.get("SER_CACHE_DIR", "outputs/cache")},
+    }
+    return f"{evaluation.write_importance(settings)}\n", 0
+
+
+def _figures(arguments: argparse.Namespace) -> tuple[str, int]:
     from ser.results import figures
 
-    for path in figures.redraw(arguments.csv, arguments.out or arguments.csv.parent):
-        print(path)
-    return 0
+    drawn = figures.redraw(arguments.csv, arguments.out or arguments.csv.parent)
+    return "".join(f"{path}\n" for path in drawn), 0
 
 
-def _recordings(paths: Iterable[str]) -> tuple[list[str], list[str]]:
-    """The files to read, each once, those of a folder by name; and the folders without any."""
-    import soundfile
+@contextmanager
+def _opened(path: Path) -> Iterator[TextIO]:
+    """The file, opened before the work; a plain one is replaced when all is written, a pipe or device written into."""
+    from ser.atomic import replacing
 
-    suffixes = ({f".{name.lower()}" for name in soundfile.available_formats()} | OTHER_SUFFIXES) - NO_SUFFIXES
-    found: dict[str, None] = {}  # a set that keeps its order
-    empty = []
-    for path in paths:
-        inside = list(_inside(path, suffixes)) if os.path.isdir(path) else [path]
-        found.update(dict.fromkeys(inside))
-        empty += [] if inside else [path]
-    return list(found), empty
-
-
-def _inside(root: str, suffixes: Container[str]) -> Iterator[str]:
-    """The recordings below a folder, but for what is hidden, such as the file that macOS leaves beside each."""
-    for folder, folders, names in os.walk(root):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in suffixes:
-                yield os.path.join(folder, name)
-
-
-def _table(results: Iterable[Recognised]) -> Table:
-    """A row a recording, scores in percent. They share a cell, because rich takes its time for each."""
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    from ser.utterances import EMOTIONS
-
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    table.add_column("recording", overflow="fold")
-    table.add_column("emotion", no_wrap=True)
-    table.add_column(" ".join(f"{emotion[:4]:>4}" for emotion in EMOTIONS) + " %", no_wrap=True)
-    for result in results:
-        scores = Text(" ".join(f"{100 * score:4.0f}" for score in result.scores))
-        best = 5 * EMOTIONS.index(result.emotion)
-        scores.stylize("bold", best, best + 4)
-        table.add_row(Text(_printable(result.path)), Text(result.emotion), scores)
-    return table
-
-
-def _write(results: Sequence[Recognised], path: Path) -> None:
-    """A row a recording, whole or not at all; reading gives the same bits back.
-
-    Raises:
-        SerError: if the file can't be written.
-    """
-    import pandas as pd
-
-    from ser.atomic import write_text
-    from ser.utterances import EMOTIONS
-
-    rows = [(_printable(result.path), result.emotion, *result.scores) for result in results]
-    columns = ["path", "predicted", *(f"score_{emotion}" for emotion in EMOTIONS)]
+    special = path.exists() and not path.is_file()
     try:
-        write_text(path, pd.DataFrame(rows, columns=columns).to_csv(index=False, lineterminator="\n"))
+        scratch = nullcontext(path) if special else replacing(path.resolve())
+        with scratch as place, place.open("w", encoding="utf-8", newline="\n") as file:
+            yield file
     except OSError as error:
         raise SerError(f"the table can't be written: {error.strerror}", where=path, do="give another --out") from error
 
 
-def _printable(path: str) -> str:
-    """The path; bytes in it that are no text are spelt out."""
-    return os.fsencode(path).decode(errors="backslashreplace")
+def _csv(results: Sequence[Recognised], labels: Sequence[str]) -> str:
+    """A row per recording; reading gives the same bits back."""
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(["path", "predicted", *(f"score_{label}" for label in labels)])
+    rows.writerows([result.path, result.label, *result.scores.values()] for result in results)
+    return text.getvalue()
+
+
+def _table(results: Sequence[Recognised], labels: Sequence[str]) -> str:
+    """A line per recording, scores in percent under the first letters of their labels: as many as tell them apart."""
+    if not results:
+        return ""
+    size = next(size for size in count(4) if len({label[:size] for label in labels}) == len(labels))
+    rows = [("recording", "emotion", [f"{label[:size]:>{size}}" for label in labels])]
+    rows += [(it.path, it.label, [f"{100 * score:{size}.0f}" for score in it.scores.values()]) for it in results]
+    path, label = (max(len(row[column]) for row in rows) for column in (0, 1))
+    return "".join(f"{row[0]:{path}}  {row[1]:{label}}  {' '.join(row[2])}\n" for row in rows)

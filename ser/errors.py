@@ -1,4 +1,4 @@
-"""Errors that a user can cause and mend: each says what is wrong, where, and what to do."""
+"""Errors that a user can cause and fix."""
 
 from __future__ import annotations
 
@@ -10,12 +10,7 @@ class SerError(Exception):
 
     def __init__(self, what: str, *, where: str | Path | None = None, do: str | None = None) -> None:
         self.what, self.where, self.do = what, where, do
-        lines = [what]
-        if where is not None:
-            lines.append(f"  where: {where}")
-        if do is not None:
-            lines.append(f"  do:    {do}")
-        super().__init__("\n".join(lines))
+        super().__init__(what + (f"\n  where: {where}" if where else "") + (f"\n  do:    {do}" if do else ""))
 
 
 class ConfigError(SerError):

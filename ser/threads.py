@@ -15,7 +15,7 @@ Result = TypeVar("Result")
 
 
 def spread(work: Callable[[Sequence[Item]], Result], items: Sequence[Item], most: int) -> Iterator[Result]:
-    """`work` of up to `most` items on end, in their order, by one thread for each core that this process may use.
+    """`work` of up to `most` items in a row, in their order, by one thread for each core that this process may use.
 
     Threads that hand over every item by itself would wait for each other. Torch starts no threads of its own in them.
     """

@@ -24,7 +24,7 @@ ROOT = Path(__file__).parent.parent
 SPEAKERS = (1, 2, 3, 4, 20, 21)
 """Of the tiny corpus: 30 clips each."""
 QUICK = ["trainer=cpu", "trainer.max_epochs=2", "trainer.precision=32-true"]
-QUICK += ["features.sample_rate=16000", "features.input.frames=32"]
+QUICK += ["features.sample_rate=16000", "input.frames=32"]
 
 
 @dataclass(frozen=True)
@@ -42,25 +42,29 @@ Command = Callable[..., Said]
 def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with `corpus` and `cache`, filled once and read by all tests."""
     folder = tmp_path_factory.mktemp("workplace")
-    synthetic.generate(folder / "corpus", speakers=SPEAKERS, repetitions=1, seconds=0.3, rate=16000)
+    synthetic.fetch(folder / "corpus", speakers=SPEAKERS, repetitions=1, seconds=0.3, rate=16000)
     return folder
 
 
 @pytest.fixture(scope="session")
 def command(workplace: Path) -> Command:
-    """Run `python <script> <overrides>`, in this process for speed; fail if its exit status is not as expected."""
+    """Run `python <script> <overrides>`, in this process for speed; fail if its exit status is not as expected.
 
-    def run(script: str, *overrides: str, fails: bool = False) -> Said:
+    `place`: the folder that the script and its `conf` are in and that it is called from, if it is not this checkout.
+    """
+
+    def run(script: str, *overrides: str, fails: bool = False, place: Path | None = None) -> Said:
         out, err = io.StringIO(), io.StringIO()
         GlobalHydra.instance().clear()
         handlers = logging.root.handlers[:]
         with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
-            patch.chdir(workplace)
+            patch.chdir(place or workplace)
+            patch.syspath_prepend(str(place or ROOT))
             patch.setenv("SER_CACHE_DIR", str(workplace / "cache"))
             patch.setenv("COLUMNS", "120")
-            patch.setattr(sys, "argv", [str(ROOT / script), *overrides])
+            patch.setattr(sys, "argv", [str((place or ROOT) / script), *overrides])
             try:
-                runpy.run_path(str(ROOT / script), run_name="__main__")
+                runpy.run_path(str((place or ROOT) / script), run_name="__main__")
                 failed = False
             except SystemExit as end:
                 failed = end.code not in (0, None)

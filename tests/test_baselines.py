@@ -15,6 +15,8 @@ import pytest
 import torch
 from conftest import ROOT, Command
 
+from ser import cli
+
 pytestmark = pytest.mark.filterwarnings("ignore:.*returned `None`")
 
 MODELS = sorted(path.stem for path in (ROOT / "conf" / "model").glob("[!_]*.yaml"))
@@ -22,7 +24,7 @@ NETWORKS = ("cnn", "mlp_torch")
 BRIEF = ("decision_tree",)
 """The others take long and are left to the slow tests."""
 QUICK = {
-    "cnn": ["features.sample_rate=16000", "features.input.frames=32"],
+    "cnn": ["features.sample_rate=16000", "input.frames=32"],
     "hist_gradient_boosting": ["model.net.estimator.max_iter=2"],
     "random_forest": ["model.net.estimator.n_estimators=20"],
     "extra_trees": ["model.net.estimator.n_estimators=20"],
@@ -67,28 +69,33 @@ def test_every_model_keeps_the_contract(model: str, run: Run, trained: Callable[
     assert model in NETWORKS or summary["precision"] == "32-true"
     assert (folder / "checkpoints" / "last.ckpt").exists()
     run("evaluate", f"ckpt={folder}/checkpoints/best.ckpt", "split=val")
-    metrics = json.loads((folder / "evaluation" / "metrics.json").read_text())
+    metrics = json.loads((folder / "evaluation" / "best-val" / "metrics.json").read_text())
     for score in ("accuracy", "uar", "macro_f1"):
         assert metrics[score] == pytest.approx(summary[f"val_{score}"], abs=1e-6)
-    results = pd.read_csv(folder / "evaluation" / "test_results.csv")
+    results = pd.read_csv(folder / "evaluation" / "best-val" / "val_results.csv")
     of_truth = np.array([row[f"score_{row['emotion']}"] for _, row in results.iterrows()])
     tolerance = 1e-2 if summary["precision"] == "bf16-mixed" else 1e-5
     assert -np.log(of_truth).mean() == pytest.approx(summary["val_loss"], rel=tolerance)
-    drawn = (folder / "evaluation" / "feature_importance.png").exists()
-    assert drawn == (model != "cnn")
 
 
-def test_the_importance_is_drawn_from_a_table(run: Run, trained: Callable[..., Path], tmp_path: Path) -> None:
+def test_importance_is_a_command(trained: Callable[..., Path], workplace: Path) -> None:
     folder = trained("decision_tree")
-    run("evaluate", f"ckpt={folder}/checkpoints/best.ckpt", f"out={tmp_path / 'out'}")
-    table = pd.read_csv(tmp_path / "out" / "feature_importance.csv")
+    assert cli.main(["importance", str(folder), "--root", str(workplace / "corpus")]) == 0
+    table = pd.read_csv(folder / "evaluation" / "best-importance" / "feature_importance.csv")
     assert {"pitch", "level", "mfcc", "timing"} < set(table["family"])
     assert table["drop"].is_monotonic_decreasing
-    assert (tmp_path / "out" / "feature_importance.pdf").stat().st_size
+    assert (folder / "evaluation" / "best-importance" / "feature_importance.pdf").stat().st_size
+
+
+def test_importance_of_a_spectrogram_is_refused(
+    trained: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["importance", str(trained("cnn"))]) == 2
+    assert "this model takes frames" in capsys.readouterr().err
 
 
 def test_features_on_the_command_line_win(run: Run, trained: Callable[..., Path]) -> None:
-    with pytest.raises(SystemExit, match="one vector an utterance, not 3 x 64 x 32"):
+    with pytest.raises(SystemExit, match="one vector per utterance"):
         trained("decision_tree", "features=mel", *QUICK["cnn"])
 
 

@@ -11,9 +11,9 @@ import pytest
 import torch
 from conftest import Command, small
 
-from ser.utterances import EMOTIONS
+from ser.corpora.ravdess import EMOTIONS
 
-PICTURES = ("confusion_matrix", "per_emotion", "per_actor")
+PICTURES = ("confusion_matrix", "per_emotion", "per_speaker")
 
 
 @pytest.fixture(scope="module")
@@ -61,20 +61,20 @@ def test_the_log_names_what_is_missing_and_where_the_score_comes_from(run: Path)
 
 
 def test_evaluation_writes_tables_and_pictures(run: Path) -> None:
-    folder = run / "evaluation"
-    results = pd.read_csv(folder / "test_results.csv", dtype={"actor": str})
-    assert sorted(set(results["actor"])) == ["20", "21"]
+    folder = run / "evaluation" / "best-test"
+    results = pd.read_csv(folder / "test_results.csv", dtype={"speaker": str})
+    assert sorted(set(results["speaker"])) == ["20", "21"]
     assert [f"score_{emotion}" for emotion in EMOTIONS] == list(results.columns[-8:])
     metrics = json.loads((folder / "metrics.json").read_text())
     assert metrics["accuracy"] == pytest.approx(results["correct"].mean())
     assert (metrics["n_utterances"], metrics["n_speakers"]) == (60, 2)
     assert metrics["protocol"] == "reference"
     assert metrics["speakers"] == "unseen in training"
-    assert metrics["shared_with_training"] == {"speakers": 0, "statements": 2}
+    assert metrics["shared_with_training"]["speakers"] == 0
     for name in (f"{picture}.{kind}" for picture in PICTURES for kind in ("png", "pdf")):
         assert (folder / name).stat().st_size
     assert len(pd.read_csv(folder / "per_emotion.csv")) == 8
-    assert len(pd.read_csv(folder / "per_actor.csv")) == 2
+    assert len(pd.read_csv(folder / "per_speaker.csv")) == 2
 
 
 def test_validation_scores_are_those_of_training(run: Path, command: Command, workplace: Path, tmp_path: Path) -> None:

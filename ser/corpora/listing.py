@@ -1,7 +1,8 @@
-"""What a corpus reader found by the names of the files, before any is decoded."""
+"""What a corpus reader found by names alone, before any recording is decoded."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -9,29 +10,36 @@ import pandas as pd
 
 @dataclass(frozen=True)
 class Problem:
-    """A file that can't be used, and why."""
+    """A file, or a line of a table, that can't be used, and why."""
 
     path: str
     what: str
 
+    def __str__(self) -> str:
+        return printable(f"{self.path}: {self.what}")
+
 
 @dataclass(frozen=True)
 class Listing:
-    """The recordings of a corpus as `ser.utterances.COLUMNS`, where one id may stand at several paths.
+    """The recordings of a corpus.
 
-    `left_out` counts the files that belong to the corpus but not to the task, by kind; `incomplete` says what a whole
-    corpus has besides.
+    `table` has the columns of `ser.utterances.COLUMNS` that the corpus knows, one id possibly at several paths; and
+    optionally the text column `misplaced`, "" or why a file seems to be in a wrong place. `labels` are its emotions,
+    in order. `left_out` counts the files that belong to the corpus but not to the task, by kind. `whole` is how many
+    utterances the whole corpus has, `rate` the sample rate of its originals in Hz; None if there is no such number.
     """
 
     table: pd.DataFrame
+    labels: tuple[str, ...]
     problems: tuple[Problem, ...] = ()
-    left_out: dict[str, int] = field(default_factory=dict)
-    incomplete: tuple[str, ...] = ()
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    whole: int | None = None
+    rate: int | None = None
 
 
-def counted(left_out: dict[str, int]) -> str:
-    """Such as `40 song, 12 video files`."""
-    return ", ".join(f"{count} {kind}" for kind, count in sorted(left_out.items())) + " files"
+def counted(left_out: Mapping[str, int]) -> str:
+    """Such as `left out: 40 song, 12 video files`."""
+    return f"left out: {', '.join(f'{count} {kind}' for kind, count in sorted(left_out.items()))} files"
 
 
 def printable(text: str) -> str:

@@ -3,35 +3,34 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from itertools import product
 from pathlib import Path
 
-from ser.corpora.listing import Listing
+from ser.corpora.ravdess import EMOTIONS
 from ser.demo.voice import VERSION, synthesise
 from ser.errors import ConfigError, DataError
-from ser.utterances import EMOTIONS
-
-log = logging.getLogger(__name__)
 
 SETTINGS = "synthetic.json"
 """The file in the corpus that says what made it."""
 
+Codes = tuple[int, int, int, int, int]
+"""Emotion, intensity, statement, repetition, actor: as RAVDESS numbers them."""
 
-def utterances(speakers: Sequence[int], statements: int, repetitions: int) -> Iterator[tuple[int, int, int, int, int]]:
-    """Every (emotion, intensity, statement, repetition, actor) code of the corpus; neutral has one intensity."""
-    emotions, intensities = range(1, len(EMOTIONS) + 1), (1, 2)
+
+def utterances(speakers: Sequence[int], statements: int, repetitions: int) -> Iterator[Codes]:
+    """The codes of every utterance of the corpus; neutral has one intensity."""
     counts = range(1, statements + 1), range(1, repetitions + 1)
-    for codes in product(emotions, intensities, *counts, speakers):
+    for codes in product(range(1, len(EMOTIONS) + 1), (1, 2), *counts, speakers):
         if codes[:2] != (1, 2):
             yield codes
 
 
-def generate(
+def fetch(
     root: str | Path,
     *,
     seed: int = 0,
@@ -50,88 +49,30 @@ def generate(
         statements: 1 or 2.
         repetitions: takes of every emotion, intensity and statement, 1 or 2.
         seconds: duration of a statement at a neutral rate of speech.
-        rate: samples a second, mono, 16 bit.
+        rate: samples per second, mono, 16 bit.
 
     Raises:
         ConfigError: if a setting is out of range.
         DataError: if something else, or a corpus of other settings, is at `root`.
     """
-    root, speakers = Path(root), sorted({int(speaker) for speaker in speakers})
-    if not speakers or not 1 <= speakers[0] <= speakers[-1] <= 24:
-        raise ConfigError(f"the synthetic corpus has actors 1 to 24, not {speakers}", do="choose data.read.speakers")
-    if statements not in (1, 2) or repetitions not in (1, 2) or seconds < 0.2 or rate < 16000 or seed < 0:
+    root, speakers = Path(root), sorted(set(speakers))
+    made_by = {"version": VERSION, "seed": seed, "speakers": speakers, "statements": statements}
+    made_by |= {"repetitions": repetitions, "seconds": seconds, "rate": rate}
+    in_range = speakers and 1 <= speakers[0] <= speakers[-1] <= 24 and {statements, repetitions} <= {1, 2}
+    if not in_range or seconds < 0.2 or rate < 16000 or seed < 0:
         raise ConfigError(
-            f"no such synthetic corpus: {seed=}, {statements=}, {repetitions=}, {seconds=}, {rate=}",
-            do="seed >= 0, statements 1 or 2, repetitions 1 or 2, seconds >= 0.2, rate >= 16000",
+            f"no such synthetic corpus: {made_by}",
+            where="data.fetch",
+            do="speakers 1 to 24, statements 1 or 2, repetitions 1 or 2, seconds >= 0.2, rate >= 16000, seed >= 0",
         )
-    made_by = {
-        "version": VERSION,
-        "seed": seed,
-        "speakers": speakers,
-        "statements": statements,
-        "repetitions": repetitions,
-        "seconds": seconds,
-        "rate": rate,
-    }
     if not root.exists():
         root.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=root.parent, prefix=f".{root.name}.") as folder:
-            corpus = Path(folder) / "corpus"
-            _write(corpus, made_by, list(utterances(speakers, statements, repetitions)))
-            try:
+            corpus = Path(folder, "corpus")
+            _write(corpus, list(utterances(speakers, statements, repetitions)), seed, seconds, rate)
+            (corpus / SETTINGS).write_text(json.dumps(made_by, indent=1) + "\n")
+            with suppress(OSError):  # another process was first: what it made is looked at below
                 corpus.rename(root)
-            except OSError:  # another process was first: what it made is looked at below
-                if not root.exists():
-                    raise
-    _check(root, made_by)
-
-
-def read(
-    root: str | Path,
-    *,
-    seed: int = 0,
-    speakers: Sequence[int] = tuple(range(1, 25)),
-    statements: int = 2,
-    repetitions: int = 2,
-    seconds: float = 1.6,
-    rate: int = 48000,
-) -> Listing:
-    """The utterances at `root`, generated first where it does not exist; arguments and errors of `generate`."""
-    from ser.corpora import ravdess
-
-    generate(
-        root,
-        seed=seed,
-        speakers=speakers,
-        statements=statements,
-        repetitions=repetitions,
-        seconds=seconds,
-        rate=rate,
-    )
-    return ravdess.read(root)
-
-
-def _write(corpus: Path, made_by: dict[str, object], codes: list[tuple[int, int, int, int, int]]) -> None:
-    import soundfile
-    from tqdm import tqdm
-
-    seed, seconds, rate = (made_by[key] for key in ("seed", "seconds", "rate"))
-    for actor in sorted({code[-1] for code in codes}):
-        (corpus / f"Actor_{actor:02d}").mkdir(parents=True)
-
-    def one(code: tuple[int, int, int, int, int]) -> None:
-        stem = "-".join(f"{field:02d}" for field in (3, 1, *code))
-        wave = synthesise(seed, code, seconds, rate)  # type: ignore[arg-type]
-        soundfile.write(corpus / f"Actor_{code[-1]:02d}" / f"{stem}.wav", wave, rate, subtype="PCM_16")
-
-    log.info("generating %d utterances", len(codes))
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        for _ in tqdm(pool.map(one, codes), total=len(codes), desc="synthetic corpus", unit="file"):
-            pass
-    (corpus / SETTINGS).write_text(json.dumps(made_by, indent=1) + "\n")
-
-
-def _check(root: Path, made_by: dict[str, object]) -> None:
     try:
         found = json.loads((root / SETTINGS).read_text())
     except (OSError, ValueError):
@@ -142,3 +83,17 @@ def _check(root: Path, made_by: dict[str, object]) -> None:
             where=root,
             do=f"give another data.root, or delete it to have it made with {made_by}",
         )
+
+
+def _write(corpus: Path, takes: Sequence[Codes], seed: int, seconds: float, rate: int) -> None:
+    import soundfile
+    from tqdm import tqdm
+
+    def one(codes: Codes) -> None:
+        path = corpus / f"Actor_{codes[-1]:02d}" / ("-".join(f"{field:02d}" for field in (3, 1, *codes)) + ".wav")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, synthesise(seed, codes, seconds, rate), rate, subtype="PCM_16")
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for _ in tqdm(pool.map(one, takes), total=len(takes), desc="synthetic corpus", unit="file"):
+            pass

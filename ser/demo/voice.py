@@ -8,13 +8,12 @@ Communication 40). Their sizes are chosen, not measured.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ser.utterances import EMOTIONS
+from ser.corpora.ravdess import EMOTIONS
 
 Array = NDArray[np.float32]
 
@@ -26,35 +25,22 @@ STATEMENTS = (
     "d ao g z _ aa r s ih t ih ng _ b aa ih dh ah d ao r",  # Dogs are sitting by the door.
 )
 
-
-class Phone(NamedTuple):
-    """Formants in Hz of a male tract, gains of voice and frication, frication's centre in Hz, relative duration."""
-
-    f1: float
-    f2: float
-    f3: float
-    voice: float
-    frication: float
-    centre: float
-    length: float
-
-
-PHONES = {
-    "aa": Phone(730, 1090, 2440, 1.0, 0.0, 3000, 1.2),
-    "ao": Phone(570, 840, 2410, 1.0, 0.0, 3000, 1.3),
-    "ah": Phone(640, 1190, 2390, 0.8, 0.0, 3000, 0.7),
-    "ih": Phone(390, 1990, 2550, 0.9, 0.0, 3000, 0.9),
-    "r": Phone(420, 1300, 1600, 0.7, 0.0, 3000, 0.7),
-    "ng": Phone(280, 1700, 2600, 0.4, 0.0, 3000, 0.8),
-    "b": Phone(250, 900, 2200, 0.15, 0.05, 800, 0.6),
-    "d": Phone(250, 1700, 2600, 0.15, 0.1, 4000, 0.5),
-    "g": Phone(250, 1900, 2300, 0.15, 0.1, 2000, 0.6),
-    "k": Phone(300, 1900, 2400, 0.0, 0.2, 2200, 0.7),
-    "t": Phone(300, 1800, 2600, 0.0, 0.2, 4500, 0.7),
-    "dh": Phone(280, 1400, 2500, 0.3, 0.05, 5500, 0.5),
-    "s": Phone(320, 1700, 2600, 0.0, 0.3, 6000, 1.1),
-    "z": Phone(280, 1700, 2600, 0.2, 0.2, 6000, 0.8),
-    "_": Phone(400, 1500, 2500, 0.0, 0.0, 3000, 0.1),
+PHONES = {  # F1, F2, F3 in Hz of a male tract; gains of voice and frication; frication's centre in Hz; length
+    "aa": (730, 1090, 2440, 1.0, 0.0, 3000, 1.2),
+    "ao": (570, 840, 2410, 1.0, 0.0, 3000, 1.3),
+    "ah": (640, 1190, 2390, 0.8, 0.0, 3000, 0.7),
+    "ih": (390, 1990, 2550, 0.9, 0.0, 3000, 0.9),
+    "r": (420, 1300, 1600, 0.7, 0.0, 3000, 0.7),
+    "ng": (280, 1700, 2600, 0.4, 0.0, 3000, 0.8),
+    "b": (250, 900, 2200, 0.15, 0.05, 800, 0.6),
+    "d": (250, 1700, 2600, 0.15, 0.1, 4000, 0.5),
+    "g": (250, 1900, 2300, 0.15, 0.1, 2000, 0.6),
+    "k": (300, 1900, 2400, 0.0, 0.2, 2200, 0.7),
+    "t": (300, 1800, 2600, 0.0, 0.2, 4500, 0.7),
+    "dh": (280, 1400, 2500, 0.3, 0.05, 5500, 0.5),
+    "s": (320, 1700, 2600, 0.0, 0.3, 6000, 1.1),
+    "z": (280, 1700, 2600, 0.2, 0.2, 6000, 0.8),
+    "_": (400, 1500, 2500, 0.0, 0.0, 3000, 0.1),
 }
 
 
@@ -83,63 +69,52 @@ DELIVERIES = {
     "disgust": Delivery(-2.5, -0.1, -4.0, 0.0, -0.35, 2.0, 0.0, 0.8, 0.0, 0.8),
     "surprised": Delivery(4.5, 0.7, 9.0, 3.0, 0.0, 1.0, 2.0, 0.0, 0.0, 0.0),
 }
-STRONG = 1.4
-"""Factor on every departure where the intensity is strong."""
 
 
-@dataclass(frozen=True)
-class Take:
-    """One utterance: its delivery, in the units of `Delivery` but absolute where the speaker's voice enters."""
+def take(seed: int, codes: tuple[int, int, int, int, int]) -> tuple[float, float, float, Delivery]:
+    """Draw how one utterance is spoken: its actor's voice, the emotion, and what differs between any two takes.
 
-    f0: float  # Hz
-    tract: float  # factor on the formants
-    level: float  # RMS of the voice, dB re full scale
-    delivery: Delivery
-
-
-def take(seed: int, codes: tuple[int, int, int, int, int]) -> Take:
-    """Draw how one utterance is spoken: its actor's voice, the emotion, and what differs between any two takes."""
+    Returns:
+        F0 in Hz, the factor on the formants, RMS in dB re full scale, and the departures from a neutral voice.
+    """
     emotion, intensity, *_, actor = codes
     voice = np.random.default_rng((seed, actor)).standard_normal(6)
     chance = np.random.default_rng((seed, actor, *codes)).standard_normal(6)
-    strength = STRONG if intensity == 2 else 1.0
-    plain = Delivery(*(strength * departure for departure in DELIVERIES[EMOTIONS[emotion - 1]]))
-    female = actor % 2 == 0
-    return Take(
-        f0=float((205.0 if female else 115.0) * 2 ** ((2.0 * voice[0] + 0.8 * chance[0] + plain.pitch) / 12)),
-        tract=float((1.16 if female else 1.0) * 2 ** (0.05 * voice[1])),
-        level=float(-32.0 + 3.0 * voice[2] + 2.0 * chance[1] + plain.level),
-        delivery=plain._replace(
-            span=float(plain.span + 0.2 * chance[2]),
-            tempo=float(plain.tempo + 0.1 * voice[3] + 0.06 * chance[3]),
-            tilt=float(plain.tilt + 0.8 * voice[4] + 0.5 * chance[4]),
-            breath=float(plain.breath + 2.0 * voice[5] + 1.0 * chance[5]),
-        ),
+    strength, female = (1.4 if intensity == 2 else 1.0), actor % 2 == 0
+    how = Delivery(*(strength * departure for departure in DELIVERIES[EMOTIONS[emotion - 1]]))
+    f0 = (205.0 if female else 115.0) * 2 ** ((2.0 * voice[0] + 0.8 * chance[0] + how.pitch) / 12)
+    tract = (1.16 if female else 1.0) * 2 ** (0.05 * voice[1])
+    level = -32.0 + 3.0 * voice[2] + 2.0 * chance[1] + how.level
+    how = how._replace(
+        span=how.span + 0.2 * chance[2],
+        tempo=how.tempo + 0.1 * voice[3] + 0.06 * chance[3],
+        tilt=how.tilt + 0.8 * voice[4] + 0.5 * chance[4],
+        breath=how.breath + 2.0 * voice[5] + 1.0 * chance[5],
     )
+    return float(f0), float(tract), float(level), Delivery(*map(float, how))  # NumPy's floats would widen float32
 
 
 def synthesise(seed: int, codes: tuple[int, int, int, int, int], seconds: float, rate: int) -> NDArray[np.int16]:
     """Samples of one utterance at `rate` Hz; `seconds` is how long a neutral voice takes for the statement."""
     rng = np.random.default_rng((seed + 1, *codes))
-    spoken = take(seed, codes)
-    how = spoken.delivery
+    mean_f0, tract, level, how = take(seed, codes)
     hop = rate // 100
     track, phone = _articulate(codes[2], how, seconds, rng)
     frames = len(phone)
-    f0, shimmer = _intonate(spoken, np.clip(np.cumsum(track[:, 3] + track[:, 4] > 0) / frames, 0, 1), rng)
+    f0, shimmer = _intonate(mean_f0, how, np.cumsum(track[:, 3] + track[:, 4] > 0) / frames, rng)
 
     hertz = np.interp(np.arange(frames * hop) / hop, np.arange(frames), f0)
     phase = (np.cumsum(hertz / rate) % 1.0).astype(np.float32)
     noise = rng.standard_normal(frames * hop, dtype=np.float32)
     bins = np.fft.rfftfreq(4 * hop, 1 / rate).astype(np.float32)
-    formants = _formants(track[:, :3] * spoken.tract, bins)
+    formants = _formants(track[:, :3] * tract, bins)
     tilt = (np.maximum(bins, 200.0) / 500.0) ** (how.tilt / 6.02 - 0.5)
-    hiss = np.exp2(-2.0 * np.log2(np.maximum(bins, 50.0) / np.array([[p.centre] for p in PHONES.values()])) ** 2)
+    hiss = np.exp2(-2.0 * np.log2(np.maximum(bins, 50.0) / np.array([[phone[5]] for phone in PHONES.values()])) ** 2)
     voiced = formants * tilt.astype(np.float32) * (track[:, 3] * shimmer)[:, None]
     unvoiced = 0.02 * 10 ** (how.breath / 20) * formants * track[:, 3:4] + hiss.astype(np.float32)[phone] * track[:, 4:]
     wave = _filter(_glottal(phase), voiced.astype(np.float32), noise, unvoiced.astype(np.float32), hop)
 
-    wave *= 10 ** (spoken.level / 20) / np.sqrt(np.mean(wave**2))
+    wave *= 10 ** (level / 20) / np.sqrt(np.mean(wave**2))
     quiet = np.zeros(rate // 4, dtype=np.float32)
     wave = np.concatenate([quiet, wave, quiet])
     wave += 10 ** (-75 / 20) * rng.standard_normal(len(wave), dtype=np.float32)
@@ -154,8 +129,8 @@ def _articulate(
     symbols = STATEMENTS[statement - 1].split()
     phones = np.array([PHONES[symbol] for symbol in symbols])
     lengths = phones[:, 6] * np.exp2(0.12 * rng.standard_normal(len(phones)))
-    lengths[[symbol == "_" for symbol in symbols]] += max(how.pause, 0.0)
-    unit = seconds / sum(PHONES[symbol].length for symbol in symbols) * 2**-how.tempo
+    lengths[[symbol == "_" for symbol in symbols]] += how.pause
+    unit = seconds / sum(PHONES[symbol][6] for symbol in symbols) * 2**-how.tempo
     ends = np.cumsum(lengths * unit)
     time = np.arange(max(int(ends[-1] * 100), 8)) / 100
     middles = ends - lengths * unit / 2
@@ -164,16 +139,15 @@ def _articulate(
     return track.astype(np.float32), index[np.minimum(np.searchsorted(ends, time), len(index) - 1)]
 
 
-def _intonate(spoken: Take, place: NDArray[np.float64], rng: np.random.Generator) -> tuple[Array, Array]:
+def _intonate(mean: float, how: Delivery, place: NDArray[np.float64], rng: np.random.Generator) -> tuple[Array, Array]:
     """F0 in Hz and the factor of shimmer, a frame; `place` runs from 0 to 1 along the statement."""
-    how = spoken.delivery
     accents = sum(np.exp(-(((place - centre) / 0.06) ** 2)) for centre in (0.1, 0.42, 0.9))
     contour = 2**how.span * (3.0 * accents - 2.5 * (place - 0.5))
     contour = contour + how.final * np.clip((place - 0.7) / 0.3, 0, 1)
     beat = rng.uniform(5.5, 7.5) * np.arange(len(place)) / 100 + rng.uniform()
     contour = contour + how.tremor * np.sin(2 * np.pi * beat)
     rough = (0.15 + how.roughness) * rng.standard_normal((2, len(place)))
-    f0 = spoken.f0 * 2 ** ((contour + rough[0]) / 12)
+    f0 = mean * 2 ** ((contour + rough[0]) / 12)
     return np.clip(f0, 50.0, 900.0).astype(np.float32), np.exp2(0.3 * rough[1]).astype(np.float32)
 
 

@@ -1,17 +1,15 @@
-"""Features of a corpus: computed once in parallel, kept on disk, read through a memory map."""
+"""Features of recordings: computed once in parallel, kept on disk, read through a memory map."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import os
 import shutil
 import time
-import zlib
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, is_dataclass
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, suppress
+from dataclasses import asdict, dataclass, fields
 from itertools import chain
 from pathlib import Path
 from typing import Protocol
@@ -22,20 +20,20 @@ import xxhash
 from torch import Tensor
 
 from ser.atomic import write_text
+from ser.errors import ConfigError, DataError
 from ser.features import audio
+from ser.features.key import key
 from ser.threads import spread
 
-FORMAT = 3
-"""Part of every key: raise it when features or files of the cache change their meaning."""
-
-RACY_SECONDS = 2.0
-"""A file changed this shortly before it was looked at could change again unseen: it is read anew next time."""
-
-AT_ONCE = 16
-"""Files that a thread takes on before it hands over what they gave."""
-
 ROWS, INDEX, SUMS = "rows.f32", "index.csv", "sums.json"
-"""The files of an entry: rows on end as raw float32, a line a file by content, and the CRC-32 of these two."""
+"""The files of an entry: raw float32; a line for each recording; digest, size and time of these two."""
+
+RACY_SECONDS = 2.0  # a file changed this shortly before it was looked at could change again unseen
+COLUMNS = ("start_row", "length", *(field.name for field in fields(audio.Facts)))  # of the index
+AT_ONCE = 16  # recordings that a thread takes on before it hands over what they gave
+
+Part = tuple[str, float, float]
+"""A recording: path, start and end in seconds."""
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +41,8 @@ log = logging.getLogger(__name__)
 class Feature(Protocol):
     """Settings that turn a mono wave into rows of values; a frozen dataclass, called from several threads.
 
-    Its class attribute `version`, if it has one, is part of the key: raise it when equal settings give other values.
+    A feature of one vector per utterance may also have `families`, a name for each dimension, by which
+    `ser importance` groups them; without it every dimension stands alone.
     """
 
     @property
@@ -60,52 +59,52 @@ class Feature(Protocol):
 
 @dataclass(frozen=True)
 class Bank:
-    """The features of a list of files, on end.
+    """The features of recordings.
 
-    `rows` is `(row, dim)` float32, a memory map whose last row is silence; `files` has one row a file, indexed by
-    path: `start` and `length` in `rows`, and what `audio.read` found (`rate`, `channels`, `seconds`, `samples`,
-    `problem`).
+    `rows` is `(row, dim)` float32, a memory map whose last row is silence. `files` has one row per recording, in the
+    order in which they were given: `start_row` and `length` in `rows`, and what `audio.read` found (`rate`,
+    `channels`, `seconds`, `samples`, `problem`).
     """
 
     rows: Tensor
     files: pd.DataFrame
 
 
-def bank(paths: Sequence[str], feature: Feature, folder: Path) -> Bank:
-    """Features of these files, from the cache in `folder` or computed into it.
+def bank(recordings: pd.DataFrame, feature: Feature, folder: Path) -> Bank:
+    """Features of these recordings, from the cache in `folder` or computed into it.
 
-    The key is the content of the files and the feature's settings, so moved or copied corpora are found again.
-    Several processes may ask at once: one computes, the others wait for it.
+    Moved or copied corpora are found again: the key is the content of the files, the segments and the feature. Equal
+    segments of equal files are computed once. Several processes may ask at once: one computes, the others wait for it.
+
+    Args:
+        recordings: `path`, `start` and `end`, in seconds; 0 and infinity for a whole file.
+        feature: what to compute.
+        folder: of the cache. If it has all that is asked for, it need not be writable.
+
+    Raises:
+        DataError: if a file is not there or may not be read.
+        ConfigError: if something is to be computed, and the folder can't be written.
     """
-    from filelock import FileLock
-
-    folder.mkdir(parents=True, exist_ok=True)
-    contents = _contents(paths, folder)
-    entry = folder / _key(contents.values(), feature)
-    index = _read_index(entry)
-    if index is None:
-        with FileLock(f"{entry}.lock"):
-            index = _read_index(entry)
-            if index is None:
+    contents, dim = _contents(recordings["path"].unique(), folder), len(feature.names)
+    segments: list[Part] = list(zip(recordings["path"], recordings["start"], recordings["end"], strict=True))
+    names = [f"{contents[path]} {float(start)} {float(end)}" for path, start, end in segments]
+    entry = folder / key(feature, names)
+    files = _files(entry, names, dim)
+    if files is None:
+        with _locked(entry):
+            files = _files(entry, names, dim)
+            if files is None:
                 if entry.exists():
                     log.warning("a damaged cache entry is made anew: %s", entry)
-                _compute({digest: path for path, digest in contents.items()}, feature, entry)
-                index = _read_index(entry)
-    assert index is not None, "just written"
-    values = (entry / ROWS).stat().st_size // torch.float32.itemsize
-    rows = torch.from_file(str(entry / ROWS), size=values, dtype=torch.float32).view(-1, len(feature.names))
-    return Bank(rows, index.loc[list(contents.values())].set_axis(pd.Index(list(contents), name="path")))
+                _compute(dict(zip(names, segments, strict=True)), feature, entry)
+                files = _files(entry, names, dim)
+    assert files is not None, "just written"
+    size = (entry / ROWS).stat().st_size // torch.float32.itemsize
+    rows = torch.from_file(str(entry / ROWS), size=size, dtype=torch.float32).view(-1, dim)
+    return Bank(rows, files)
 
 
-def _key(digests: Iterable[str], feature: Feature) -> str:
-    assert is_dataclass(feature)
-    assert not isinstance(feature, type)
-    version = getattr(feature, "version", 1)
-    settings = [FORMAT, type(feature).__qualname__, version, asdict(feature), sorted(set(digests))]
-    return f"{type(feature).__name__.lower()}-{hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:20]}"
-
-
-def _contents(paths: Sequence[str], folder: Path) -> dict[str, str]:
+def _contents(paths: Iterable[str], folder: Path) -> dict[str, str]:
     """Digest of every file's bytes by path; files whose place, size and time are as remembered are not read again."""
     memory = folder / "contents.json"
     try:
@@ -113,82 +112,106 @@ def _contents(paths: Sequence[str], folder: Path) -> dict[str, str]:
     except (OSError, ValueError, TypeError):
         known = {}
     settled = time.time_ns() - int(RACY_SECONDS * 1e9)
-    status = {path: os.stat(path) for path in paths}
-    marks = {path: f"{os.path.abspath(path)} {it.st_size} {it.st_mtime_ns}" for path, it in status.items()}
-    new = [path for path, mark in marks.items() if mark not in known]
-    found = chain.from_iterable(spread(lambda some: [_digest(path) for path in some], new, AT_ONCE))
-    digests = dict(zip(new, found, strict=True))
-    learnt = {marks[path]: digest for path, digest in digests.items() if status[path].st_mtime_ns < settled}
+    try:
+        status = {path: os.stat(path) for path in paths}
+        marks = {path: f"{os.path.abspath(path)} {it.st_size} {it.st_mtime_ns}" for path, it in status.items()}
+        new = [path for path, mark in marks.items() if mark not in known]
+        digests = list(chain.from_iterable(spread(lambda some: [_digest(path) for path in some], new, AT_ONCE)))
+    except OSError as error:
+        raise DataError(f"a recording can't be read: {error.strerror}", where=error.filename) from error
+    found = dict(zip(new, digests, strict=True))
+    learnt = {marks[path]: digest for path, digest in found.items() if status[path].st_mtime_ns < settled}
     if learnt:
         with suppress(OSError):  # a shared cache that this user may only read
             write_text(memory, json.dumps(known | learnt))
-    return {path: digests.get(path) or known[mark] for path, mark in marks.items()}
+    return {path: found.get(path) or known[mark] for path, mark in marks.items()}
 
 
 def _digest(path: str) -> str:
-    return xxhash.xxh3_128_hexdigest(Path(path).read_bytes())
+    digest = xxhash.xxh3_128()
+    with open(path, "rb") as file:
+        while piece := file.read(1 << 20):  # a recording of hours does not fit the memory
+            digest.update(piece)
+    return digest.hexdigest()
 
 
-def _compute(paths: dict[str, str], feature: Feature, entry: Path) -> None:
-    """Decode and transform every file, by its digest, and put the finished entry in place at once."""
+def _files(entry: Path, names: list[str], dim: int) -> pd.DataFrame | None:
+    """`Bank.files` of these recordings; None if the entry is absent, torn or of another version."""
+    text = dict.fromkeys(("recording", "samples", "problem"), str)
+    try:
+        if not _is_whole(entry):
+            return None
+        index = pd.read_csv(entry / INDEX, index_col="recording", dtype=text, keep_default_na=False)
+        expected = (index["length"].sum() + 1) * dim * torch.float32.itemsize
+        whole = tuple(index) == COLUMNS and (entry / ROWS).stat().st_size == expected
+        return index.loc[names].reset_index(drop=True) if whole else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _is_whole(entry: Path) -> bool:
+    """Whether the files are as written; they are read only where size or time is not what was last found right."""
+    known, marks = json.loads((entry / SUMS).read_text()), _marks(entry)
+    changed = [name for name in marks if known[name]["mark"] != marks[name]]
+    if any(_digest(str(entry / name)) != known[name]["digest"] for name in changed):
+        return False
+    if changed:
+        with suppress(OSError):  # a copied cache that this user may only read
+            _write_sums(entry, {name: known[name]["digest"] for name in marks})
+    return True
+
+
+def _marks(entry: Path) -> dict[str, str]:
+    status = {name: (entry / name).stat() for name in (ROWS, INDEX)}
+    return {name: f"{it.st_size} {it.st_mtime_ns}" for name, it in status.items()}
+
+
+def _write_sums(entry: Path, digests: Mapping[str, str]) -> None:
+    sums = {name: {"digest": digests[name], "mark": mark} for name, mark in _marks(entry).items()}
+    write_text(entry / SUMS, json.dumps(sums))
+
+
+def _locked(entry: Path) -> AbstractContextManager[object]:
+    from filelock import FileLock
+
+    try:
+        entry.parent.mkdir(parents=True, exist_ok=True)
+        return FileLock(f"{entry}.lock").acquire()
+    except OSError as error:
+        what = f"these features are not in the cache, and it can't be written: {error.strerror}"
+        do = "choose a folder of yours: cache.dir=... or SER_CACHE_DIR"
+        raise ConfigError(what, where=entry.parent, do=do) from error
+
+
+def _compute(recordings: Mapping[str, Part], feature: Feature, entry: Path) -> None:
+    """Decode and transform every recording, by its name in the index; put the finished entry in place at once."""
     from tqdm import tqdm
 
     dim = len(feature.names)
 
-    def one(path: str) -> tuple[audio.Facts, Tensor]:
-        wave, facts = audio.read(path)
+    def one(part: Part) -> tuple[audio.Facts, Tensor]:
+        wave, facts = audio.read(*part)
         values = torch.empty(0, dim) if facts.problem else feature(torch.from_numpy(wave), facts.rate)
         return facts, values.float().reshape(len(values), dim)
 
-    begun = time.perf_counter()
-    found = []
-    with _replacing_folder(entry) as scratch:
-        name = f"{type(feature).__name__.lower()} features"
-        with (scratch / ROWS).open("wb") as file, tqdm(total=len(paths), desc=name, unit="file") as bar:
-            for part in spread(lambda some: [one(path) for path in some], list(paths.values()), AT_ONCE):
-                for facts, values in part:
-                    values.numpy().tofile(file)
-                    found.append({**asdict(facts), "length": len(values)})
-                bar.update(len(part))
-            torch.full((1, dim), feature.silence).numpy().tofile(file)
-        index = pd.DataFrame(found, index=pd.Index(list(paths), name="content"))
-        index["start"] = index["length"].cumsum() - index["length"]
-        index.to_csv(scratch / INDEX)
-        (scratch / SUMS).write_text(json.dumps(_sums(scratch)))
-    log.info("%d files to features in %.1f s: %s", len(paths), time.perf_counter() - begun, entry)
-
-
-@contextmanager
-def _replacing_folder(path: Path) -> Iterator[Path]:
-    """Give a scratch folder beside `path` that takes its place unless something is raised; for one process at once."""
-    scratch = path.with_name(f"{path.name}.part")
+    begun, found, scratch = time.perf_counter(), [], entry.with_name(f"{entry.name}.part")
     shutil.rmtree(scratch, ignore_errors=True)  # what a run that was killed left behind
     scratch.mkdir()
     try:
-        yield scratch
-        shutil.rmtree(path, ignore_errors=True)
-        scratch.rename(path)
+        title = f"{type(feature).__name__.lower()} features"
+        with (scratch / ROWS).open("wb") as file, tqdm(total=len(recordings), desc=title, unit="recording") as bar:
+            for some in spread(lambda parts: [one(part) for part in parts], list(recordings.values()), AT_ONCE):
+                for facts, values in some:
+                    values.numpy().tofile(file)
+                    found.append({"length": len(values), **asdict(facts)})
+                bar.update(len(some))
+            torch.full((1, dim), feature.silence).numpy().tofile(file)
+        index = pd.DataFrame(found, index=pd.Index(list(recordings), name="recording"), columns=COLUMNS)
+        index["start_row"] = index["length"].cumsum() - index["length"]
+        index.to_csv(scratch / INDEX)
+        _write_sums(scratch, {name: _digest(str(scratch / name)) for name in (ROWS, INDEX)})
+        shutil.rmtree(entry, ignore_errors=True)
+        scratch.rename(entry)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-
-
-def _read_index(entry: Path) -> pd.DataFrame | None:
-    """The entry's list of files, or None if the entry is absent or damaged."""
-    text = dict.fromkeys(("content", "samples", "problem"), str)
-    try:
-        if json.loads((entry / SUMS).read_text()) != _sums(entry):
-            return None
-        return pd.read_csv(entry / INDEX, index_col="content", dtype=text, keep_default_na=False)
-    except (OSError, ValueError):
-        return None
-
-
-def _sums(entry: Path) -> dict[str, int]:
-    """CRC-32 of rows and index, read in pieces so that memory does not grow with the corpus."""
-    sums = {}
-    for name in (ROWS, INDEX):
-        sums[name] = 0
-        with (entry / name).open("rb") as file:
-            while piece := file.read(1 << 20):
-                sums[name] = zlib.crc32(piece, sums[name])
-    return sums
+    log.info("%d recordings to features in %.1f s: %s", len(recordings), time.perf_counter() - begun, entry)

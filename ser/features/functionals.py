@@ -1,19 +1,19 @@
-"""One vector an utterance: statistics of pitch, voicing, level, mel bands, MFCC and spectral shape.
-
-All frames of a clip are handled at once, from a single short-time Fourier transform.
-"""
+"""One vector per utterance: statistics of pitch, voicing, level, mel bands, MFCC and spectral shape."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ser.errors import ConfigError
 from ser.features import pitch
+from ser.features.pitch import FLOOR
 from ser.features.resample import resample
 
 STATISTICS = ("mean", "sd", "p05", "p20", "p50", "p80", "p95", "skew", "slope")
@@ -21,9 +21,6 @@ QUANTILES = (0.05, 0.2, 0.5, 0.8, 0.95)
 SHAPE = ("centroid", "spread", "rolloff25", "rolloff85", "flatness", "flux", "slope", "alpha", "hammarberg")
 CONTOUR = ("pitch_semitones", "voicing_harmonicity", "pitch_jitter", "level_shimmer")
 TIMING = ("clip_duration", "speech_duration", "voiced_fraction", "voiced_rate", "voiced_length", "peak_rate")
-
-FLOOR = 1e-10
-"""Power that counts as silence, full scale being 1: -100 dB."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +30,12 @@ class Functionals:
     Pitch is searched between `f0_min` and `f0_max` Hz; a frame is voiced if its autocorrelation at the period is at
     least `voicing` and it is less than `range_db` below the clip's loudest. Units: semitones re 27.5 Hz for pitch, dB
     for levels, kHz for spectral shape, s for time.
+
+    Raises:
+        ConfigError: if a size is not positive.
     """
+
+    silence: ClassVar[float] = 0.0
 
     sample_rate: int
     window: float
@@ -45,15 +47,22 @@ class Functionals:
     voicing: float
     range_db: float
 
-    @property
-    def silence(self) -> float:
-        """The value of every dimension where no sound is."""
-        return 0.0
+    def __post_init__(self) -> None:
+        """Refuse sizes that give no frames."""
+        for name in ("sample_rate", "window", "hop", "n_mels", "n_mfcc"):
+            if (value := getattr(self, name)) <= 0:
+                raise ConfigError(f"{value} is too small", where=f"features.{name}", do="give more than 0")
 
     @property
     def names(self) -> tuple[str, ...]:
-        """`family_descriptor_statistic`, one a dimension."""
-        return _names(self.n_mels, self.n_mfcc)
+        """`family_descriptor_statistic`, one per dimension."""
+        whole = ["level_db", "voicing_strength"]
+        whole += [f"mel_{band:02d}" for band in range(self.n_mels)]
+        whole += [f"{kind}_{number:02d}" for kind in ("mfcc", "delta") for number in range(self.n_mfcc)]
+        whole += [f"spectrum_{name}" for name in SHAPE]
+        named = [f"{name}_{statistic}" for name in whole for statistic in STATISTICS]
+        named += [f"{name}_voiced_{statistic}" for name in (*CONTOUR, *whole) for statistic in STATISTICS]
+        return (*named, *(f"timing_{name}" for name in TIMING))
 
     @property
     def families(self) -> tuple[str, ...]:
@@ -84,18 +93,13 @@ class Functionals:
 
 
 def _power(frames: Tensor, fft_size: int) -> Tensor:
-    """Power spectrum of windowed frames `(frame, sample)`, `(frame, bin)`; not `abs`, which takes ten times as long."""
+    """`(frame, sample)` to `(frame, bin)`; `abs` would take ten times as long."""
     real, imaginary = torch.view_as_real(torch.fft.rfft(frames, fft_size)).unbind(2)
     return torch.addcmul(real * real, imaginary, imaginary)
 
 
 def _shape(power: Tensor, bands: Tensor, mel: Tensor, rate: int) -> Tensor:
-    """Spectral shape `(frame, descriptor)`, as `SHAPE` names it.
-
-    Args:
-        power: `(frame, bin)`, at `rate` Hz.
-        bands, mel: `(frame, mel)`, power and dB; slope, flatness and flux are of these, which are spaced as hearing is.
-    """
+    """`SHAPE`, `(frame, descriptor)`, of power `(frame, bin)` and of mel bands `(frame, mel)`, power and dB."""
     khz = torch.linspace(0, rate / 2000, power.shape[1])
     below = power.cumsum(1)
     total = below[:, -1:].clamp(min=FLOOR)
@@ -119,12 +123,11 @@ def _decibel(power: Tensor) -> Tensor:
 
 
 def _change(contour: Tensor) -> Tensor:
-    """Size of the step from the frame before, `(frame,)`."""
     return F.pad(contour.diff().abs(), (1, 0))
 
 
 def _delta(values: Tensor) -> Tensor:
-    """Slope a frame over two frames to either side, `(frame, dim)`; the ends are repeated."""
+    """Slope per frame over two frames to either side, `(frame, dim)`."""
     padded = torch.cat((values[:1], values[:1], values, values[-1:], values[-1:]))
     return (padded[3:-1] - padded[1:-3] + 2 * (padded[4:] - padded[:-4])) / 10
 
@@ -149,13 +152,9 @@ def _statistics(values: Tensor) -> Tensor:
 
 
 def _timing(level: Tensor, at: Tensor, seconds: float, hop: float) -> Tensor:
-    """What `TIMING` names. A run is a stretch of voiced frames; a peak of the smoothed level stands for a syllable.
+    """`TIMING` of the level `(frame,)` in dB, the numbers of voiced frames, the clip's length and the hop in seconds.
 
-    Args:
-        level: `(frame,)`, dB.
-        at: numbers of the voiced frames.
-        seconds: duration of the clip.
-        hop: seconds from frame to frame.
+    A run is a stretch of voiced frames; a peak of the smoothed level counts as a syllable.
     """
     smooth = F.avg_pool1d(level[None], 9, 1, 4, count_include_pad=False)[0]
     summit = F.max_pool1d(smooth[None], 11, 1, 5)[0]
@@ -185,14 +184,3 @@ def _dct(n_mels: int, n_mfcc: int) -> Tensor:
     from torchaudio.functional import create_dct
 
     return torch.as_tensor(create_dct(n_mfcc, n_mels, "ortho"))
-
-
-@lru_cache
-def _names(n_mels: int, n_mfcc: int) -> tuple[str, ...]:
-    whole = ["level_db", "voicing_strength"]
-    whole += [f"mel_{band:02d}" for band in range(n_mels)]
-    whole += [f"{kind}_{number:02d}" for kind in ("mfcc", "delta") for number in range(n_mfcc)]
-    whole += [f"spectrum_{name}" for name in SHAPE]
-    named = [f"{name}_{statistic}" for name in whole for statistic in STATISTICS]
-    named += [f"{name}_voiced_{statistic}" for name in (*CONTOUR, *whole) for statistic in STATISTICS]
-    return (*named, *(f"timing_{name}" for name in TIMING))

@@ -1,8 +1,4 @@
-"""Mel spectrogram in dB: torchaudio's, absolute, so that the level of the voice stays in it.
-
-`torchaudio.transforms.MelSpectrogram` gives the same values in twice the time: frames lie the other way in it, and
-power is the square of a root.
-"""
+"""Mel spectrogram in dB re full scale: the values of torchaudio's `MelSpectrogram`, in half the time."""
 
 from __future__ import annotations
 
@@ -12,6 +8,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from ser.errors import ConfigError
 from ser.features.resample import resample
 
 
@@ -20,6 +17,9 @@ class Mel:
     """`n_mels` mel bands between `f_min` and `f_max` Hz (`None`: half the rate), every `hop_length` samples.
 
     Values are 10 log10 of power, dB re full scale, no lower than `floor_db`.
+
+    Raises:
+        ConfigError: if a size is not positive.
     """
 
     sample_rate: int
@@ -30,14 +30,20 @@ class Mel:
     f_max: float | None
     floor_db: float
 
+    def __post_init__(self) -> None:
+        """Refuse sizes that give no spectrogram."""
+        for name in ("sample_rate", "n_fft", "hop_length", "n_mels"):
+            if (value := getattr(self, name)) < 1:
+                raise ConfigError(f"{value} is too small", where=f"features.{name}", do="give 1 or more")
+
     @property
     def silence(self) -> float:
-        """What stands where no sound is: the floor, in dB."""
+        """The value where no sound is: the floor, in dB."""
         return self.floor_db
 
     @property
     def names(self) -> tuple[str, ...]:
-        """One name a band, from the lowest."""
+        """One name per band, from the lowest."""
         return tuple(f"mel_{band:02d}" for band in range(self.n_mels))
 
     def __call__(self, wave: Tensor, rate: int) -> Tensor:

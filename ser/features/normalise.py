@@ -7,16 +7,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-SMALLEST_DEVIATION = 1e-5
-"""What varies less is not blown up to a deviation of 1."""
-
-ROUNDING = 1e-6
-"""A deviation smaller than this part of the mean is none: the dimension is shifted alone."""
+SMALLEST_DEVIATION, ROUNDING = 1e-5, 1e-6
+"""What varies less is not blown up to a deviation of 1; what varies by less of its mean is shifted alone."""
 
 
 @dataclass(frozen=True)
 class Normalisation:
-    """`(x - mean) / deviation`; each holds one value for all dimensions or one for each."""
+    """`(x - mean) / deviation`; one value for all dimensions, or one for each."""
 
     mean: tuple[float, ...]
     deviation: tuple[float, ...]
@@ -30,12 +27,9 @@ NONE = Normalisation((0.0,), (1.0,))
 
 
 def fit(rows: Tensor, starts: Tensor, lengths: Tensor, per_dimension: bool) -> Normalisation:
-    """Statistics over the rows of these utterances.
+    """Statistics over the utterances that lie at `starts`, for so many `lengths`, in the rows `(row, dim)`.
 
-    Args:
-        rows: `(row, dim)`, possibly a memory map: read one utterance at a time.
-        starts, lengths: `(utterance,)`, where each training utterance lies in `rows`.
-        per_dimension: one mean and deviation for every dimension, or one of each for all.
+    The rows may be a memory map: one utterance is read at a time.
     """
     count, (total, squares) = 0, torch.zeros(2, rows.shape[1], dtype=torch.float64)
     for start, length in zip(starts.tolist(), lengths.tolist(), strict=True):

@@ -8,29 +8,18 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-REFERENCE = 27.5
-"""Hz; pitch is told in semitones above this A."""
-
-BAND = 2000.0
-"""Hz; pitch is searched below, where voices are periodic."""
-
-LAGS = 10000.0
-"""Hz; how densely the autocorrelation is sampled: more than its band needs, so that a parabola fits its peaks."""
-
-OCTAVE_COST = 0.02
-"""A period must beat one of half its length by this much: Boersma's default is 0.01."""
-
-DRIFT_COST = 0.15
-"""What an octave away from the clip's own median costs a candidate when pitch is picked the second time."""
-
-FLOOR = 1e-10
-"""Power that counts as silence, full scale being 1: -100 dB."""
+REFERENCE = 27.5  # Hz; pitch is in semitones above this A
+BAND = 2000.0  # Hz; pitch is searched below, where voices are periodic
+LAGS = 10000.0  # Hz; how densely the autocorrelation is sampled: a parabola must fit its peaks
+OCTAVE_COST = 0.02  # a period must beat one of half its length by this much; Boersma's default is 0.01
+DRIFT_COST = 0.15  # of a candidate an octave away from the clip's own median, when pitch is picked the second time
+FLOOR = 1e-10  # power that counts as silence, full scale being 1: -100 dB
 
 
 def track(power: Tensor, window: int, rate: int, f0_min: float, f0_max: float, sure: float) -> tuple[Tensor, Tensor]:
     """Pitch in semitones re 27.5 Hz and autocorrelation at the period, `(frame,)` each.
 
-    A second pass picks again with the clip's median as a guide, which mends most octave errors.
+    A second pass picks again with the clip's median as a guide, which fixes most octave errors.
 
     Args:
         power: `(frame, bin)`, of frames under a Hann window padded to hold the longest period as well.
@@ -59,7 +48,7 @@ def track(power: Tensor, window: int, rate: int, f0_min: float, f0_max: float, s
 
 
 def fft_size(window: int, rate: int, f0_min: float) -> int:
-    """Samples of a transform with room for the longest period, so that the autocorrelation does not wrap around."""
+    """Samples of a transform with room for the longest period: the autocorrelation must not wrap around."""
     return int(2 ** math.ceil(math.log2(window + rate / f0_min + 2)))
 
 

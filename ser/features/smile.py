@@ -1,4 +1,4 @@
-"""openSMILE's feature sets, one vector an utterance: eGeMAPSv02 (88 values) and ComParE_2016 (6,373).
+"""openSMILE's feature sets, one vector per utterance: eGeMAPSv02 (88 values) and ComParE_2016 (6,373).
 
 Sources: Eyben et al. (2016), doi:10.1109/TAFFC.2015.2457417; Schuller et al. (2016), doi:10.21437/Interspeech.2016-129.
 """
@@ -9,7 +9,7 @@ import re
 import threading
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -35,32 +35,23 @@ FAMILIES = {
 
 @dataclass(frozen=True)
 class Smile:
-    """The functionals of `feature_set`, by openSMILE's own names; rates other than `sample_rate` are resampled.
+    """The functionals of `feature_set`; when first used, a ConfigError if opensmile is not installed."""
 
-    Raises:
-        ConfigError: when first used, if the package is missing or has no such set.
-    """
+    silence: ClassVar[float] = 0.0
 
-    feature_set: str
+    feature_set: Literal["eGeMAPSv02", "ComParE_2016"]
     sample_rate: int
-
-    @property
-    def silence(self) -> float:
-        """The value of every dimension where no sound is."""
-        return 0.0
 
     @property
     def names(self) -> tuple[str, ...]:
         """OpenSMILE's name of each dimension."""
-        return _names(self.feature_set)
+        return tuple(_extractor(self.feature_set, threading.get_ident()).feature_names)
 
     @property
     def families(self) -> tuple[str, ...]:
-        """What each dimension is a statistic of, as `FAMILIES` has it; "other" in sets that are not described here."""
-        return tuple(
-            next((family for family, begins in FAMILIES.items() if re.match(begins, name)), "other")
-            for name in self.names
-        )
+        """What each dimension is a statistic of, as `FAMILIES` has it; else "other"."""
+        found = ((family for family, begins in FAMILIES.items() if re.match(begins, name)) for name in self.names)
+        return tuple(next(families, "other") for families in found)
 
     def __call__(self, wave: Tensor, rate: int) -> Tensor:
         """Wave `(samples,)` at `rate` Hz to `(1, dim)` float32; what openSMILE leaves undefined is 0."""
@@ -71,23 +62,11 @@ class Smile:
 
 @lru_cache(maxsize=256)
 def _extractor(feature_set: str, thread: int) -> opensmile.Smile:
-    """One extractor a thread: openSMILE keeps the state of the call in it."""
+    """One extractor per thread: openSMILE keeps the state of the call in it."""
     try:
         import opensmile
     except ImportError:
-        raise ConfigError(
-            f"{feature_set} needs the package opensmile, which is not installed",
-            where="features",
-            do='pip install "ser[opensmile]", or use features=functionals',
-        ) from None
-    known = [item.name for item in opensmile.FeatureSet]
-    if feature_set not in known:
-        raise ConfigError(
-            f"openSMILE has no set {feature_set!r}", where="features.feature_set", do=f"use one of {', '.join(known)}"
-        )
+        do = 'pip install "ser[opensmile]", or use features=functionals'
+        what = f"{feature_set} needs the package opensmile, which is not installed"
+        raise ConfigError(what, where="features", do=do) from None
     return opensmile.Smile(opensmile.FeatureSet[feature_set], opensmile.FeatureLevel.Functionals)
-
-
-@lru_cache
-def _names(feature_set: str) -> tuple[str, ...]:
-    return tuple(_extractor(feature_set, threading.get_ident()).feature_names)

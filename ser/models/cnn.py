@@ -1,4 +1,4 @@
-"""The reference CNN: a 7x7 stem and three depthwise separable blocks."""
+"""The reference CNN."""
 
 from __future__ import annotations
 
@@ -9,19 +9,15 @@ from torch import Tensor, nn
 
 from ser.errors import ConfigError
 
+SMALLEST = 31  # bands and frames: halved five times, less would be nothing
+
 
 class SharedInputConv(nn.Conv2d):
-    """A convolution whose input channels may all be one: then their weights are summed first, for a third of the work.
-
-    Channels that an `expand` made have stride 0, so they are known to be equal without looking. Weights, gradients
-    and result (but for rounding) are those of the plain convolution.
-    """
+    """A convolution of input channels that are all equal: their weights are summed first, which saves work."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """`(batch, channel, height, width)` to `(batch, out, height / stride, width / stride)`."""
-        if x.shape[1] == 1 or x.stride(1):
-            return super().forward(x)
-        x, weight = x[:, :1].contiguous(), self.weight.sum(1, keepdim=True)
+        """The one channel `(batch, 1, height, width)` to `(batch, out, height / stride, width / stride)`."""
+        x, weight = x.contiguous(), self.weight.sum(1, keepdim=True)
         # With one channel both memory formats look alike; these strides say channels last, and so will the result be.
         height, width = x.shape[2:]
         x = x.as_strided(x.shape, (height * width, 1, width, 1))
@@ -45,10 +41,11 @@ class SeparableBlock(nn.Sequential):
 class SeparableCNN(nn.Module):
     """A 7x7 stem, three depthwise separable blocks, global average pooling and two linear layers.
 
-    The recipe fixes the parts; strides, pooling and where dropout stands are chosen here. Pooling comes before batch
-    norm and ReLU, which then have a quarter of the work. Shapes for 64 mel bands and 128 frames:
+    The reference fixes the parts, three equal input channels among them; strides, pooling and the place of dropout are
+    chosen here. Pooling before batch norm and ReLU leaves these a quarter of the work. Shapes for 64 mel bands and 128
+    frames:
 
-        input                                   (batch,   3, 64, 128)
+        input, three equal channels             (batch,   3, 64, 128)
         stem      7x7 convolution, stride 2     (batch,  64, 32,  64)
                   pooling, batch norm, ReLU     (batch,  64, 16,  32)
         block 1   depthwise 3x3                 (batch,  64, 16,  32)
@@ -62,23 +59,19 @@ class SeparableCNN(nn.Module):
         linear, ReLU, dropout                   (batch, 256)
         linear                                  (batch, class)
 
-    Args:
-        shape: `(channel, mel, frame)` of one input; only the channels matter, any length is taken.
-        classes: length of the result.
-        dropout: probability, between the two linear layers.
-
     Raises:
-        ConfigError: if the features are one vector an utterance.
+        ConfigError: if `shape`, `(mel, frame)`, has no room for the five halvings.
     """
 
     def __init__(self, shape: Sequence[int], classes: int, dropout: float) -> None:
         super().__init__()
-        if len(shape) != 3:
-            raise ConfigError(
-                "this model takes a spectrogram, not one vector an utterance", where="features", do="features=mel"
+        if min(shape) < SMALLEST:
+            what = (
+                f"this model takes a spectrogram, {SMALLEST} x {SMALLEST} or more, not {shape[0]} x {shape[1]} values"
             )
+            raise ConfigError(what, where="features", do=f"features=mel, and input.frames of at least {SMALLEST}")
         self.stem = nn.Sequential(
-            SharedInputConv(shape[0], 64, 7, stride=2, padding=3, bias=False),
+            SharedInputConv(3, 64, 7, stride=2, padding=3, bias=False),
             nn.MaxPool2d(2),
             nn.BatchNorm2d(64),
             nn.ReLU(),
@@ -87,7 +80,7 @@ class SeparableCNN(nn.Module):
         self.head = nn.Sequential(nn.Linear(512, 256), nn.ReLU(), nn.Dropout(dropout), nn.Linear(256, classes))
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def forward(self, x: Tensor) -> Tensor:
-        """`(batch, channel, mel, frame)` to logits `(batch, class)`."""
-        scores: Tensor = self.head(self.blocks(self.stem(x)).mean((2, 3)))
+    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+        """`(batch, mel, frame)` to logits `(batch, class)`; padding counts as silence, so lengths do not."""
+        scores: Tensor = self.head(self.blocks(self.stem(x[:, None])).mean((2, 3)))
         return scores

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ser.errors import CheckpointError, ConfigError
+from ser.models.shape import vector_size
 
-TRUSTED = frozenset(
+TRUSTED_TYPES = frozenset(
     {
         "sklearn.calibration._CalibratedClassifier",
         "sklearn.calibration._SigmoidCalibration",
@@ -28,13 +29,13 @@ TRUSTED = frozenset(
         "sklearn.utils._bunch.Bunch",
     }
 )
-"""What a checkpoint may hold besides the types that skops trusts by itself. Fixed: a checkpoint can't extend it."""
+"""What a fitted estimator may hold, besides the types that skops trusts by itself; a checkpoint can't add to it."""
 
 log = logging.getLogger(__name__)
 
 
 class Estimator(nn.Module):
-    """A scikit-learn classifier or Pipeline with a network's `forward`; it has no parameters, so DDP refuses it.
+    """A scikit-learn classifier or Pipeline with a network's `forward`.
 
     What it learnt travels in the state dict as skops bytes: loading it runs no pickle.
 
@@ -43,25 +44,16 @@ class Estimator(nn.Module):
     the log loss infinite.
 
     Args:
-        shape: `(dim,)`, one vector an utterance.
+        shape: `(dim, 1)`, one vector per utterance.
         classes: how many there are, whether or not training has them all.
-        estimator: not fitted; scalers and selectors belong inside its Pipeline. A search over settings is fitted with
-            the speakers as groups.
-
-    Raises:
-        ConfigError: if the features are not one vector an utterance, or the estimator is no classifier.
+        estimator: not fitted; scalers and selectors belong inside its Pipeline.
     """
 
     def __init__(self, shape: Sequence[int], classes: int, estimator: Any) -> None:
         from sklearn.base import is_classifier
 
         super().__init__()
-        if len(shape) != 1:
-            raise ConfigError(
-                f"this model takes one vector an utterance, not {' x '.join(map(str, shape))} values",
-                where="features",
-                do="features=functionals, features=egemaps or features=compare",
-            )
+        vector_size(shape)
         if not is_classifier(estimator):
             raise ConfigError(f"{type(estimator).__name__} is not a classifier", where="model.net.estimator")
         self.classes, self.estimator = classes, estimator
@@ -73,43 +65,32 @@ class Estimator(nn.Module):
         """Fit anew, every random step seeded.
 
         Args:
-            x: `(utterance, dim)`.
+            x: `(utterance, dim, 1)`.
             y: `(utterance,)`, class indices.
             seed: becomes each `random_state`.
-            groups: `(utterance,)`, speakers, which a search keeps on one side of its inner splits.
-
-        Raises:
-            ConfigError: if the estimator can't be fitted on these utterances.
+            groups: `(utterance,)`, a number for each speaker, whom a search keeps on one side of its inner splits.
         """
         from sklearn.base import clone
         from sklearn.model_selection._search import BaseSearchCV
 
         model = clone(self.estimator)
-        model.set_params(**_parameters(model, "random_state", seed))
+        _set(model, "random_state", seed)
         speakers = {"groups": groups.cpu().numpy()} if isinstance(model, BaseSearchCV) and groups is not None else {}
         try:
             model.fit(_values(x), y.cpu().numpy(), **speakers)
         except ValueError as error:  # such as more inner folds than speakers, or than utterances of an emotion
-            raise ConfigError(
-                f"{type(model).__name__} can't be fitted on these {len(y)} utterances: {error}",
-                where="model.net.estimator",
-            ) from error
+            what = f"{type(model).__name__} can't be fitted on these {len(y)} utterances: {error}"
+            raise ConfigError(what, where="model.net.estimator") from error
         if isinstance(model, BaseSearchCV):
             log.info("chosen by inner validation: %s, score %.4f", model.best_params_, model.best_score_)
             model = model.best_estimator_
         # In one thread from now on: a forest adds its trees up in the order in which its threads come to an end.
-        model.set_params(**_parameters(model, "n_jobs", None))
+        _set(model, "n_jobs", None)
         self.fitted, self.n_fitted = model, len(y)
         self._packed = self._packed[:0]
 
-    def forward(self, x: Tensor) -> Tensor:
-        """`(batch, dim)` to log-probabilities `(batch, class)`, float32, finite.
-
-        Raises:
-            RuntimeError: before `fit`.
-        """
-        if self.fitted is None:
-            raise RuntimeError("the estimator is not fitted: call fit, or load the state of one that is")
+    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+        """`(batch, dim, 1)` to log-probabilities `(batch, class)`, float32, finite; all lengths are 1."""
         probabilities = np.zeros((len(x), self.classes))
         probabilities[:, self.fitted.classes_] = _probabilities(self.fitted, _values(x))
         smoothed = (self.n_fitted * probabilities + 1) / (self.n_fitted + self.classes)
@@ -124,23 +105,19 @@ class Estimator(nn.Module):
         return {"skops": self._packed, "n_fitted": self.n_fitted}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        """Take over a fitted estimator.
-
-        Raises:
-            CheckpointError: if it holds types that are not trusted, or can't be read.
-        """
+        """Take over a fitted estimator, unless it can't be read or holds types that are not trusted."""
         packed = state["skops"].cpu()
         self.fitted = _unpack(packed.numpy().tobytes()) if len(packed) else None
         self._packed, self.n_fitted = packed, int(state["n_fitted"])
 
 
-def _parameters(model: Any, name: str, value: object) -> dict[str, object]:
-    """This value for the parameter of that name, of the model and of all that is in it."""
-    return {key: value for key in model.get_params() if key.split("__")[-1] == name}
+def _set(model: Any, name: str, value: object) -> None:
+    """Set the parameters of this name, of the model and of all that is in it."""
+    model.set_params(**{key: value for key in model.get_params() if key.split("__")[-1] == name})
 
 
 def _values(x: Tensor) -> NDArray[np.float64]:
-    return np.asarray(x.detach().cpu().numpy(), dtype=np.float64)
+    return np.asarray(x[..., 0].detach().cpu().numpy(), dtype=np.float64)
 
 
 def _probabilities(fitted: Any, x: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -152,7 +129,7 @@ def _probabilities(fitted: Any, x: NDArray[np.float64]) -> NDArray[np.float64]:
         decision = np.asarray(fitted.decision_function(x))
         if decision.ndim == 1:
             decision = np.stack((np.zeros_like(decision), decision), axis=1)
-        # One-versus-one decisions have a column a pair of classes, which may be as many as there are classes.
+        # One-versus-one decisions have a column for each pair of classes, which may be as many as there are classes.
         if decision.shape[1] == len(fitted.classes_) and (decision.argmax(1) == chosen).all():
             likelihood = np.exp(decision - decision.max(1, keepdims=True))
             return np.asarray(likelihood / likelihood.sum(1, keepdims=True))
@@ -163,9 +140,9 @@ def _unpack(content: bytes) -> Any:
     from skops import io
 
     try:
-        refused = sorted(set(io.get_untrusted_types(data=content)) - TRUSTED)
+        refused = sorted(set(io.get_untrusted_types(data=content)) - TRUSTED_TYPES)
         if not refused:
-            return io.loads(content, trusted=sorted(TRUSTED))
+            return io.loads(content, trusted=sorted(TRUSTED_TYPES))
     except Exception as error:  # skops raises what json, zipfile, NumPy or a missing type happen to raise
         raise CheckpointError(f"the estimator in this checkpoint can't be read: {error}") from error
     raise CheckpointError(

@@ -1,4 +1,4 @@
-"""A multilayer perceptron on one vector an utterance."""
+"""A multilayer perceptron on one vector per utterance."""
 
 from __future__ import annotations
 
@@ -7,39 +7,23 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from ser.errors import ConfigError
+from ser.models.shape import vector_size
 
 
-class MLP(nn.Sequential):
-    """Linear, batch norm, ReLU and dropout for each hidden size, then linear: `(batch, dim)` to `(batch, class)`.
-
-    Args:
-        shape: `(dim,)`, one vector an utterance.
-        classes: length of the result.
-        hidden: units of each hidden layer.
-        dropout: probability, after every hidden layer and, if `input_dropout`, on the input.
-
-    Raises:
-        ConfigError: if the features are not one vector an utterance.
-    """
+class MLP(nn.Module):
+    """Linear, batch norm, ReLU and dropout for each size of `hidden`, then linear; `shape` is `(dim, 1)`."""
 
     def __init__(
         self, shape: Sequence[int], classes: int, hidden: Sequence[int], dropout: float, input_dropout: float
     ) -> None:
-        if len(shape) != 1:
-            raise ConfigError(
-                f"this model takes one vector an utterance, not {' x '.join(map(str, shape))} values",
-                where="features",
-                do="features=functionals, features=egemaps or features=compare",
-            )
-        sizes = [shape[0], *hidden]
+        super().__init__()
+        sizes = [vector_size(shape), *hidden]
         layers: list[nn.Module] = [nn.Dropout(input_dropout)]
         for inputs, outputs in pairwise(sizes):
             layers += [nn.Linear(inputs, outputs), nn.BatchNorm1d(outputs), nn.ReLU(), nn.Dropout(dropout)]
-        super().__init__(*layers, nn.Linear(sizes[-1], classes))
+        self.layers = nn.Sequential(*layers, nn.Linear(sizes[-1], classes))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """`(batch, dim)`, normalised by dimension, to logits `(batch, class)`."""
-        for layer in self:
-            x = layer(x)
-        return x
+    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+        """`(batch, dim, 1)`, normalised by dimension, to logits `(batch, class)`; all lengths are 1."""
+        logits: Tensor = self.layers(x[..., 0])
+        return logits

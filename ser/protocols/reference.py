@@ -9,19 +9,20 @@ from dataclasses import dataclass
 import pandas as pd
 
 from ser.errors import ConfigError
-from ser.protocols.split import Split, draw, refuse_empty, rows_of
+from ser.protocols.split import Split, draw
+from ser.utterances import rows_of, speaker_key
 
 
 @dataclass(frozen=True)
 class Reference:
     """Development speakers, split by utterance with the emotions in proportion, and test speakers apart.
 
-    The validation score is a seen-speaker score: the same voices, and the other repetition of most clips, are in
+    The validation score is one of seen speakers: the same voices, and the other repetition of most clips, are in
     training.
     """
 
-    dev_speakers: Sequence[int]
-    test_speakers: Sequence[int]
+    dev_speakers: Sequence[int | str]
+    test_speakers: Sequence[int | str]
     val_fraction: float
 
     def split(self, table: pd.DataFrame, seed: int) -> Split:
@@ -30,38 +31,30 @@ class Reference:
         Raises:
             ConfigError: if a speaker is in both lists, the fraction is not in (0, 1), or a part would be empty.
         """
-        both = sorted(set(self.dev_speakers) & set(self.test_speakers))
+        dev, test = ({speaker_key(name) for name in names} for names in (self.dev_speakers, self.test_speakers))
+        both = sorted(dev & test)
         if both:
-            raise ConfigError(
-                f"speakers {both} are in both development and test",
-                where="protocol.dev_speakers, protocol.test_speakers",
-                do="take them out of one of the lists",
-            )
+            what = f"speakers {', '.join(both)} are in both development and test"
+            raise ConfigError(what, where="protocol.dev_speakers, protocol.test_speakers", do="take them out of one")
         if not 0 < self.val_fraction < 1:
             raise ConfigError(f"{self.val_fraction} is not a fraction", where="protocol.val_fraction", do="give 0 to 1")
         development = rows_of(table, self.dev_speakers)
         chosen = _stratified(table.iloc[list(development)], self.val_fraction, seed)
         ids = table["utterance"].tolist()
-        return refuse_empty(
-            Split(
-                train=tuple(row for row in development if ids[row] not in chosen),
-                val=tuple(row for row in development if ids[row] in chosen),
-                test=rows_of(table, self.test_speakers),
-                test_speakers=tuple(self.test_speakers),
-            ),
-            do=f"check protocol.dev_speakers ({list(self.dev_speakers)}) against the speakers of the corpus",
-        )
+        train = tuple(row for row in development if ids[row] not in chosen)
+        val = tuple(row for row in development if ids[row] in chosen)
+        return Split(table, train, val, rows_of(table, self.test_speakers), tuple(map(str, self.test_speakers)))
 
 
 def _stratified(table: pd.DataFrame, fraction: float, seed: int) -> set[str]:
     """Ids of ceil(fraction * rows) utterances, every emotion's share within one of its exact proportion."""
-    exact = table["emotion"].value_counts().sort_index() * fraction
+    exact = table["emotion"].astype(str).value_counts().sort_index() * fraction
     share = exact.astype(int)
     rest = math.ceil(len(table) * fraction - 1e-9) - int(share.sum())
     # Largest remainders get what rounding down left over; equal ones by the seed, so that no emotion always gains.
     order = sorted(exact.index, key=lambda emotion: (-(exact[emotion] - share[emotion]), draw(seed, emotion)))
     share[order[:rest]] += 1
     chosen: set[str] = set()
-    for emotion, rows in table.groupby("emotion"):
-        chosen.update(sorted(rows["utterance"], key=lambda utterance: draw(seed, utterance))[: share[emotion]])
+    for emotion, rows in table.groupby("emotion", observed=True):
+        chosen.update(sorted(rows["utterance"], key=lambda utterance: draw(seed, utterance))[: share[str(emotion)]])
     return chosen

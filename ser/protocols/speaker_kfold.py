@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from ser.errors import ConfigError
-from ser.protocols.split import Split, draw, refuse_empty, rows_of
+from ser.protocols.split import Split, draw
+from ser.utterances import rows_of, speaker_key
 
 
 @dataclass(frozen=True)
@@ -35,24 +36,12 @@ class SpeakerKFold:
         if not 0 <= self.fold < self.k:
             raise ConfigError(f"there is no fold {self.fold} of {self.k}", where="protocol.fold", do="count from 0")
         test = by_sex[self.fold :: self.k]
-        rest = sorted(set(by_sex) - set(test), key=lambda speaker: draw(seed, speaker))
+        rest = sorted(set(by_sex) - set(test), key=lambda speaker: draw(seed, speaker_key(speaker)))
         if not 1 <= self.val_speakers < len(rest):
-            raise ConfigError(
-                f"{self.val_speakers} of {len(rest)} speakers can't validate", where="protocol.val_speakers"
-            )
-        val: list[int] = []
-        for _ in range(self.val_speakers):
-            taken = [sexes[speaker] for speaker in val]
-            rarer = min(sorted(set(sexes)), key=taken.count)
-            left = [speaker for speaker in rest if speaker not in val]
-            val.append(next((speaker for speaker in left if sexes[speaker] == rarer), left[0]))
+            what = f"{self.val_speakers} of {len(rest)} speakers can't validate"
+            raise ConfigError(what, where="protocol.val_speakers")
+        turns = sexes[rest].groupby(sexes[rest]).cumcount()
+        in_turn = sorted(rest, key=lambda speaker: (turns[speaker], sexes[speaker]))  # one of each sex in turn
+        val = in_turn[: self.val_speakers]
         train = [speaker for speaker in rest if speaker not in val]
-        return refuse_empty(
-            Split(
-                rows_of(table, train),
-                rows_of(table, val),
-                rows_of(table, test),
-                tuple(int(speaker) for speaker in test),
-            ),
-            do="use fewer folds or fewer validation speakers",
-        )
+        return Split(table, rows_of(table, train), rows_of(table, val), rows_of(table, test), tuple(test))

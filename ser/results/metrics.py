@@ -1,183 +1,105 @@
-"""Scores of predicted emotions: pure functions of (truth, prediction, speaker) arrays, all from confusion matrices.
+"""Scores of predicted classes: pure functions, all from counts of utterances by (truth, prediction).
 
-Every array has one entry an utterance, `(utterance,)`; truth and prediction hold names from `EMOTIONS`, speaker holds
-integers. Scores are fractions and plain floats; one that is not defined is None, so that it survives JSON.
+Scores are fractions. One that is not defined is NaN in an array, and None where it is a plain value, for JSON.
 """
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ser.utterances import EMOTIONS
+Counts = NDArray[np.int64]
+Floats = NDArray[np.float64]
 
-Interval = list[float] | None
-
-
-class Scores(TypedDict):
-    """Of a set of utterances."""
-
-    accuracy: float
-    uar: float
-    macro_f1: float
+RESAMPLES = 9999
 
 
-class EmotionScores(TypedDict):
-    """Of one emotion."""
-
-    precision: float | None
-    recall: float | None
-    f1: float | None
-    support: int
+def confusion(truth: ArrayLike, prediction: ArrayLike, classes: int) -> Counts:
+    """Count utterances by (truth, prediction), both class indices `(utterance,)`: `(class, class)`."""
+    cells = np.asarray(truth, np.int64) * classes + np.asarray(prediction, np.int64)
+    return np.bincount(cells, minlength=classes**2).reshape(classes, classes)
 
 
-class SpeakerScores(TypedDict):
-    """Of one speaker."""
-
-    accuracy: float
-    uar: float
-    n: int
-
-
-class Intervals(TypedDict):
-    """95% intervals, `[low, high]`."""
-
-    accuracy_ci95: Interval
-    uar_ci95: Interval
+def confusion_by_speaker(
+    truth: ArrayLike, prediction: ArrayLike, speaker: ArrayLike, classes: int
+) -> tuple[list[str], Counts]:
+    """Sorted speakers, and the `confusion` of each, `(speaker, class, class)`."""
+    speakers, number = np.unique(np.asarray(speaker, dtype=object), return_inverse=True)
+    true, predicted = np.asarray(truth), np.asarray(prediction)
+    rows = [number == one for one in range(len(speakers))]
+    return speakers.tolist(), np.stack([confusion(true[of_one], predicted[of_one], classes) for of_one in rows])
 
 
-def confusion(truth: ArrayLike, prediction: ArrayLike) -> NDArray[np.int64]:
-    """Count utterances by (truth, prediction), `(8, 8)` in the order of `EMOTIONS`.
+def shares(counts: Counts) -> Floats:
+    """Share of its row in every cell, `(..., class, class)`: the diagonal is recall; NaN in a row without utterances.
 
-    Raises:
-        ValueError: if there are no utterances, the lengths differ, or a name is not an emotion.
+    As scikit-learn's `confusion_matrix(normalize="true")`, which has 0 in such a row.
     """
-    true, predicted = _indices(truth), _indices(prediction)
-    if not len(true) or len(true) != len(predicted):
-        raise ValueError(
-            f"{len(true)} true and {len(predicted)} predicted emotions: give as many of both, at least one"
-        )
-    cells = np.bincount(true * len(EMOTIONS) + predicted, minlength=len(EMOTIONS) ** 2)
-    return cells.reshape(len(EMOTIONS), len(EMOTIONS))
+    return _ratio(counts, counts.sum(axis=-1, keepdims=True))
 
 
-def scores(truth: ArrayLike, prediction: ArrayLike) -> Scores:
-    """`scores_of` the confusion of two arrays."""
-    return scores_of(confusion(truth, prediction))
+def accuracy(counts: Counts) -> Floats:
+    """Share of right predictions of each matrix, `(..., class, class)` to `(...)`."""
+    return _ratio(np.trace(counts, axis1=-2, axis2=-1), counts.sum(axis=(-2, -1)))
 
 
-def scores_of(counts: NDArray[np.int64]) -> Scores:
-    """Accuracy; UAR, the mean recall of the emotions that occur in truth; macro-F1 of those in truth or prediction.
+def uar(counts: Counts) -> Floats:
+    """Unweighted average recall, over the classes that occur in truth, `(..., class, class)` to `(...)`."""
+    return np.asarray(np.nanmean(np.diagonal(shares(counts), axis1=-2, axis2=-1), axis=-1))
 
-    An emotion that is predicted but never true thus counts with F1 = 0, and does not touch UAR (scikit-learn's
+
+def scores(counts: Counts) -> dict[str, float]:
+    """`accuracy`, `uar` and `macro_f1`, the mean F1 of the classes in truth or prediction, of `(class, class)` counts.
+
+    A class that is predicted but never true thus counts with F1 = 0, and does not touch UAR (scikit-learn's
     `balanced_accuracy_score` and `f1_score(average="macro")`).
-
-    Args:
-        counts: utterances by (truth, prediction), `(class, class)`.
     """
-    hits, support, predicted = np.diag(counts), counts.sum(axis=1), counts.sum(axis=0)
-    occurs = support + predicted > 0
-    f1 = 2 * hits[occurs] / (support + predicted)[occurs]
-    accuracy, uar = _accuracy_and_uar(hits, support)
-    return {"accuracy": float(accuracy), "uar": float(uar), "macro_f1": float(f1.mean())}
+    return {"accuracy": float(accuracy(counts)), "uar": float(uar(counts)), "macro_f1": float(np.nanmean(_f1(counts)))}
 
 
-def per_emotion(truth: ArrayLike, prediction: ArrayLike) -> dict[str, EmotionScores]:
-    """Precision, recall, F1 and support (true utterances) of all eight emotions, in the order of `EMOTIONS`.
+def per_class(counts: Counts) -> list[dict[str, Any]]:
+    """`precision`, `recall`, `f1` and `support` (true utterances) of every class of `(class, class)` counts.
 
-    A ratio without a denominator is None: precision if the emotion was never predicted, recall if it never occurs, F1
+    A ratio without a denominator is None: precision if the class was never predicted, recall if it never occurs, F1
     if neither.
     """
-    counts = confusion(truth, prediction)
-    hits, support, predicted = np.diag(counts), counts.sum(axis=1), counts.sum(axis=0)
-    return {
-        emotion: {
-            "precision": _ratio(hits[i], predicted[i]),
-            "recall": _ratio(hits[i], support[i]),
-            "f1": _ratio(2 * hits[i], support[i] + predicted[i]),
-            "support": int(support[i]),
-        }
-        for i, emotion in enumerate(EMOTIONS)
-    }
+    columns = {"precision": shares(counts.T).diagonal(), "recall": shares(counts).diagonal(), "f1": _f1(counts)}
+    return [
+        {name: None if np.isnan(values[i]) else float(values[i]) for name, values in columns.items()} | {"support": n}
+        for i, n in enumerate(counts.sum(axis=1).tolist())
+    ]
 
 
-def per_speaker(truth: ArrayLike, prediction: ArrayLike, speaker: ArrayLike) -> dict[str, SpeakerScores]:
-    """Accuracy, UAR and number of utterances of every speaker, by number as at least two digits ("01")."""
-    speakers, counts = _confusion_by_speaker(truth, prediction, speaker)
-    accuracy, uar = _accuracy_and_uar(np.diagonal(counts, axis1=1, axis2=2), counts.sum(axis=2))
-    n = counts.sum(axis=(1, 2))
-    return {
-        f"{number:02d}": {"accuracy": float(accuracy[i]), "uar": float(uar[i]), "n": int(n[i])}
-        for i, number in enumerate(speakers)
-    }
+def per_speaker(counts: Counts) -> list[dict[str, Any]]:
+    """`accuracy`, `uar` and number of utterances `n` of every speaker of `(speaker, class, class)` counts."""
+    columns = zip(accuracy(counts).tolist(), uar(counts).tolist(), counts.sum(axis=(1, 2)).tolist(), strict=True)
+    return [dict(zip(("accuracy", "uar", "n"), values, strict=True)) for values in columns]
 
 
-def speaker_bootstrap(
-    truth: ArrayLike, prediction: ArrayLike, speaker: ArrayLike, *, resamples: int = 9999, seed: int = 0
-) -> Intervals:
-    """95% percentile intervals of accuracy and UAR over speakers drawn with replacement, `[low, high]`.
+def speaker_bootstrap(counts: Counts) -> dict[str, list[float] | None]:
+    """95% percentile intervals of accuracy and UAR over speakers drawn with replacement; None with a single speaker.
 
     Whole speakers are drawn, since the utterances of one speaker are not independent. Percentiles are used because
-    they stay defined when all speakers score the same; with few speakers they are somewhat narrow. With a single
-    speaker there is nothing to draw from, and both intervals are None.
+    they stay defined when all speakers score the same; with few speakers they are somewhat narrow. The intervals are
+    those of `scipy.stats.bootstrap(method="percentile")`, to the bit.
+
+    Args:
+        counts: of every speaker, `(speaker, class, class)`.
     """
-    from scipy.stats import bootstrap
-
-    speakers, counts = _confusion_by_speaker(truth, prediction, speaker)
-    if len(speakers) < 2:
+    count, rng = len(counts), np.random.default_rng(0)
+    if count < 2:
         return {"accuracy_ci95": None, "uar_ci95": None}
-    hits, support = np.diagonal(counts, axis1=1, axis2=2), counts.sum(axis=2)
-
-    def statistic(drawn: NDArray[np.int64], axis: int) -> NDArray[np.float64]:
-        rows = np.moveaxis(drawn, axis, -1)
-        return np.stack(_accuracy_and_uar(hits[rows].sum(axis=-2), support[rows].sum(axis=-2)))
-
-    interval = bootstrap(
-        (np.arange(len(speakers)),),
-        statistic,
-        n_resamples=resamples,
-        batch=1000,  # bounds the memory to 1000 x speaker x emotion counts
-        vectorized=True,
-        method="percentile",
-        rng=np.random.default_rng(seed),
-    ).confidence_interval
-    low, high = np.asarray(interval.low), np.asarray(interval.high)
-    return {"accuracy_ci95": [float(low[0]), float(high[0])], "uar_ci95": [float(low[1]), float(high[1])]}
+    drawn = np.stack([counts[rng.integers(count, size=count)].sum(axis=0) for _ in range(RESAMPLES)])
+    by_name = {"accuracy_ci95": accuracy(drawn), "uar_ci95": uar(drawn)}
+    return {name: np.percentile(values, [2.5, 97.5]).tolist() for name, values in by_name.items()}
 
 
-def _indices(emotions: ArrayLike) -> NDArray[np.int64]:
-    number = {emotion: i for i, emotion in enumerate(EMOTIONS)}
-    names = np.asarray(emotions, dtype=object).tolist()
-    unknown = sorted({str(name) for name in names} - set(EMOTIONS))
-    if unknown:
-        raise ValueError(f"not among the emotions {', '.join(EMOTIONS)}: {', '.join(unknown)}")
-    return np.array([number[name] for name in names], dtype=np.int64)
+def _ratio(part: Counts, whole: Counts) -> Floats:
+    with np.errstate(invalid="ignore"):
+        return np.asarray(part / whole)
 
 
-def _confusion_by_speaker(
-    truth: ArrayLike, prediction: ArrayLike, speaker: ArrayLike
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Sorted speakers `(speaker,)` and their confusion matrices `(speaker, 8, 8)`."""
-    true, predicted = np.asarray(truth, dtype=object), np.asarray(prediction, dtype=object)
-    who = np.asarray(speaker).astype(np.int64)
-    if not len(who) or not len(true) == len(predicted) == len(who):
-        raise ValueError(
-            f"{len(true)} true, {len(predicted)} predicted emotions, {len(who)} speakers: give as many of all"
-        )
-    speakers = np.unique(who)
-    return speakers, np.stack([confusion(true[who == one], predicted[who == one]) for one in speakers])
-
-
-def _accuracy_and_uar(
-    hits: NDArray[np.int64], support: NDArray[np.int64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Accuracy and UAR `(...)` from the right and the true utterances of each emotion, `(..., 8)`."""
-    occurs = support > 0
-    recall = np.where(occurs, hits / np.maximum(support, 1), 0.0)
-    return hits.sum(axis=-1) / support.sum(axis=-1), recall.sum(axis=-1) / occurs.sum(axis=-1)
-
-
-def _ratio(part: int, whole: int) -> float | None:
-    return float(part / whole) if whole else None
+def _f1(counts: Counts) -> Floats:
+    return _ratio(2 * counts.diagonal(), counts.sum(axis=1) + counts.sum(axis=0))

@@ -1,147 +1,174 @@
-"""A trained model by itself: recordings to scores, with all settings from the checkpoint; no corpus, no Lightning."""
+"""A trained model by itself: recordings, samples or rows of features to probabilities; no corpus, no Lightning."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ser.errors import CheckpointError, SerError
+from ser.errors import CheckpointError, DataError, SerError
 from ser.features import audio
-from ser.features.cache import Feature
-from ser.features.frames import as_input, gather, sources
+from ser.features.inputs import Input, gather, sources
 from ser.features.normalise import Normalisation
 from ser.threads import spread
-from ser.trained import record, trust
-from ser.utterances import EMOTIONS
+from ser.trained import recordings, trust
 
-MIXED = ("bf16-mixed", "16-mixed", "bf16", "16")
-"""Precisions for which Lightning runs the network under bf16 autocast on a CPU; under all others it runs as it is."""
+if TYPE_CHECKING:
+    from ser.features.cache import Feature
 
-BATCH = 16
-"""Recordings that go through the network at once; larger batches are no faster on a CPU, and no more evenly shared."""
-
-RATE_STEP = 25
-"""Hz. Divides all usual rates. The filter for a rate without a large divisor in common with the feature's is huge."""
-
-
-@dataclass(frozen=True)
-class Recogniser:
-    """From waves to scores as `evaluate.py` has them: the same place in the frame, statistics and precision.
-
-    `frames` is the number of rows that the network takes, None for a feature of one vector a recording; `mixed`:
-    under bf16 autocast. May be called from several threads.
-    """
-
-    feature: Feature
-    net: nn.Module
-    normalisation: Normalisation
-    frames: int | None
-    mixed: bool
-
-    def __call__(self, wave: Tensor, rate: int) -> Tensor:
-        """Wave `(samples,)` at `rate` Hz to `(8,)` probabilities, in the order of `EMOTIONS`."""
-        return self.scores(self.rows(wave, rate)[None])[0]
-
-    def rows(self, wave: Tensor, rate: int) -> Tensor:
-        """The feature of a wave `(samples,)` at `rate` Hz, in the middle of the frame: `(frame, dim)`."""
-        rows = self.feature(wave, RATE_STEP * round(rate / RATE_STEP)).float()
-        padded = torch.cat((rows, torch.full((1, rows.shape[1]), self.feature.silence)))
-        start, length, middle = torch.tensor([0]), torch.tensor([len(rows)]), torch.tensor([0.5])
-        return gather(padded, sources(start, length, middle, self.frames or 1, silence=len(rows)))[0]
-
-    @torch.inference_mode()
-    def scores(self, rows: Tensor) -> Tensor:
-        """Rows of several recordings, `(batch, frame, dim)`, to probabilities `(batch, 8)`."""
-        mean, deviation = self.normalisation.tensors(rows.device)
-        values = (rows - mean) / deviation
-        inputs = as_input(values, framed=self.frames is not None)
-        with torch.autocast(rows.device.type, torch.bfloat16, enabled=self.mixed):
-            logits: Tensor = self.net(inputs)
-        return logits.float().softmax(1)
+MIXED = ("bf16-mixed", "16-mixed", "bf16", "16")  # precisions for which the network runs under bf16 autocast
+BATCH = 16  # recordings that go through the network at once; more are no faster on a CPU
 
 
 @dataclass(frozen=True)
 class Recognised:
-    """A recording's probabilities `(8,)`, in the order of `EMOTIONS`; or none, and a short phrase of what is wrong."""
+    """The most probable label of a recording and the probability of each; or its problem, a short phrase.
+
+    `path` is "" for samples in memory.
+    """
 
     path: str
-    scores: tuple[float, ...] = ()
+    label: str = ""
+    scores: Mapping[str, float] = field(default_factory=dict)
     problem: str = ""
 
-    @property
-    def emotion(self) -> str:
-        """The most probable one, the first of equals."""
-        return EMOTIONS[self.scores.index(max(self.scores))]
+
+@dataclass
+class Recogniser:
+    """From recordings to probabilities, with all settings from the checkpoint. May be called from several threads."""
+
+    feature: Feature
+    net: nn.Module
+    input: Input
+    normalisation: Normalisation
+    labels: tuple[str, ...]
+    mixed: bool
+    device: torch.device = torch.device("cpu")  # noqa: RUF009  (a constant)
+
+    def to(self, device: torch.device | str) -> Recogniser:
+        """Move the network there; features are computed on the CPU all the same."""
+        self.device = torch.device(device)
+        self.net.to(self.device)
+        return self
+
+    def __call__(self, recording: Any, rate: float | None = None) -> Any:
+        """Recognise one recording, or several.
+
+        Args:
+            recording: a file, or samples (`ser.trained.recordings.wave_of`), for one `Recognised`; a folder or a list
+                of files for a list of them, in which a recording that can't be used has its `problem`.
+            rate: of samples, in Hz.
+
+        Raises:
+            DataError: if a single recording can't be used.
+        """
+        if isinstance(recording, list | tuple):
+            return list(self.recognise([os.fsdecode(path) for path in recording]))
+        if not isinstance(recording, str | os.PathLike):
+            (result,) = self._results([""], [self._placed(*recordings.wave_of(recording, rate))])
+        elif os.path.isdir(recording):
+            return list(self.recognise(recordings.find([os.fsdecode(recording)])))
+        else:
+            (result,) = self._batch([os.fsdecode(recording)])
+        if result.problem:
+            raise DataError(result.problem, where=result.path)
+        return result
+
+    def recognise(self, paths: Sequence[str]) -> Iterator[Recognised]:
+        """All files in their order, a thread for each core; one that can't be used does not stop the rest."""
+        for results in spread(self._batch, paths, BATCH):
+            yield from results
+
+    def inputs(self, rows: Tensor, starts: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """What the network takes of utterances of a feature bank: `(utterance, dim, frame)`, and where they end.
+
+        Args:
+            rows: `(row, dim)`, the last of them silence.
+            starts, lengths: `(utterance,)`, where each utterance lies in the rows.
+        """
+        place = self.input.places(len(starts))
+        source, ends = sources(starts, lengths, place, self.input.frames, silence=len(rows) - 1)
+        mean, deviation = self.normalisation.tensors(self.device)
+        return gather(rows, source).to(self.device).sub_(mean).div_(deviation).mT, ends.to(self.device)
+
+    @torch.inference_mode()
+    def probabilities(self, x: Tensor, ends: Tensor) -> Tensor:
+        """Inputs to probabilities `(utterance, class)`, in the order of the labels."""
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.mixed):
+            logits: Tensor = self.net(x, ends)
+        return logits.float().softmax(1)
+
+    def on_rows(self, rows: Tensor, starts: Tensor, lengths: Tensor, batch_size: int) -> NDArray[np.float64]:
+        """Probabilities of utterances of a feature bank, `(utterance, class)`, so many at once; see `inputs`."""
+        batches = zip(torch.split(starts, batch_size), torch.split(lengths, batch_size), strict=True)
+        found = [self.probabilities(*self.inputs(rows, *batch)) for batch in batches]
+        return torch.cat(found).double().cpu().numpy()
+
+    def _batch(self, paths: Sequence[str]) -> list[Recognised]:
+        heard = map(audio.read, paths)
+        return self._results(paths, [facts.problem or self._placed(wave, facts.rate) for wave, facts in heard])
+
+    def _results(self, paths: Sequence[str], found: Sequence[tuple[Tensor, Tensor] | str]) -> list[Recognised]:
+        good = [placed for placed in found if not isinstance(placed, str)]
+        scores = iter(self.probabilities(*map(torch.cat, zip(*good, strict=True))).double().tolist() if good else ())
+        return [
+            Recognised(path, problem=placed) if isinstance(placed, str) else self._result(path, next(scores))
+            for path, placed in zip(paths, found, strict=True)
+        ]
+
+    def _result(self, path: str, scores: list[float]) -> Recognised:
+        if not all(map(math.isfinite, scores)):
+            return Recognised(path, problem="the model's scores are not finite numbers: has its training diverged?")
+        return Recognised(path, self.labels[scores.index(max(scores))], dict(zip(self.labels, scores, strict=True)))
+
+    @torch.inference_mode()
+    def _placed(self, wave: audio.Wave, rate: int) -> tuple[Tensor, Tensor] | str:
+        """What `probabilities` takes of one wave, or what is wrong with it."""
+        try:
+            rows = self.feature(torch.from_numpy(wave), rate).float()
+            padded = torch.cat((rows, torch.full((1, rows.shape[1]), self.feature.silence)))
+        except (MemoryError, RuntimeError) as error:  # torch's way to say that memory does not suffice
+            return f"no features: {(str(error) or 'not enough memory').splitlines()[0]}"
+        x, ends = self.inputs(padded, torch.tensor([0]), torch.tensor([len(rows)]))
+        return (x, ends) if x.isfinite().all() else "samples too far beyond full scale"
 
 
-def load(path: str | Path, instantiate: Callable[..., Any], packages: Sequence[str] = ()) -> Recogniser:
-    """What a checkpoint holds, ready to be called; on the CPU.
+def of(checkpoint: Mapping[str, Any], path: str | os.PathLike[str], packages: Sequence[str] = ()) -> Recogniser:
+    """The recogniser of a checkpoint, on the CPU; torch's random state stays as it is.
 
     Args:
-        path: a checkpoint of `train.py`, of any model.
-        instantiate: Hydra's, or another that makes the object that a `_target_` in the record names.
-        packages: of one's own, that the record may name (`ser.trained.trust`).
+        checkpoint: as `ser.trained.record.read` has read it from `path`.
+        packages: further ones that are trusted (`ser.trained.trust`).
 
     Raises:
-        CheckpointError: if the checkpoint can't be read, or its parts do not fit together.
+        CheckpointError: if the checkpoint can't be trusted, or its parts do not fit together.
     """
+    where = str(path)
     try:
-        checkpoint = record.read(path)
         kept = checkpoint["ser"]
-        trust.check(kept["config"], str(path), packages)
-        features = kept["config"]["features"]
-        feature = instantiate({name: value for name, value in features.items() if name not in ("name", "input")})
-        count, dim = features["input"]["frames"], len(feature.names)
-        shape = (dim,) if count is None else (3, dim, count)
-        net = instantiate(kept["config"]["model"]["net"], _convert_="all", shape=shape, classes=len(EMOTIONS))
-        net.load_state_dict({name.removeprefix("net."): value for name, value in checkpoint["state_dict"].items()})
-        mixed = str(kept["about"]["precision"]) in MIXED
-        return Recogniser(feature, net.eval().requires_grad_(False), record.normalisation(kept), count, mixed)
+        config, labels = kept["config"], tuple(kept["labels"])
+        make = partial(trust.build, checkpoint=where, packages=packages)
+        feature: Feature = make(config["features"], where="features")
+        settings: Input = make(config["input"], where="input")
+        normalisation = Normalisation(*(tuple(kept["normalisation"][name]) for name in ("mean", "deviation")))
+        given: dict[str, Any] = {"shape": (len(feature.names), settings.frames), "classes": len(labels)}
+        with torch.random.fork_rng(devices=[]):
+            net = make(config["model"]["net"], where="model.net", **given)
+        weights = checkpoint["state_dict"].items()
+        net.load_state_dict({name.removeprefix("net."): value for name, value in weights if name.startswith("net.")})
+        mixed = kept["about"]["precision"] in MIXED
     except SerError:
         raise
     except Exception as error:  # whatever a file that is not as train.py wrote it makes of its classes
-        raise CheckpointError(
-            f"the checkpoint's parts do not fit together ({type(error).__name__}): {error}",
-            where=path,
-            do="use last.ckpt or best.ckpt as this version's train.py wrote it",
-        ) from error
-
-
-def recognise(recogniser: Recogniser, paths: Sequence[str]) -> Iterator[Recognised]:
-    """All recordings in their order, a thread for each core; a bad one is said to be so and does not stop the rest."""
-    for found in spread(partial(_batch, recogniser), paths, BATCH):
-        yield from found
-
-
-def _batch(recogniser: Recogniser, paths: Sequence[str]) -> list[Recognised]:
-    found = [_rows(recogniser, path) for path in paths]
-    good = [rows for rows in found if isinstance(rows, Tensor)]
-    scores = iter(recogniser.scores(torch.stack(good)).tolist() if good else ())
-    results = []
-    for path, rows in zip(paths, found, strict=True):
-        result = Recognised(path, problem=rows) if isinstance(rows, str) else Recognised(path, tuple(next(scores)))
-        if not all(map(math.isfinite, result.scores)):
-            result = Recognised(path, problem="the model's scores are not finite numbers: has its training diverged?")
-        results.append(result)
-    return results
-
-
-def _rows(recogniser: Recogniser, path: str) -> Tensor | str:
-    """What the network takes of a recording, or what is wrong with it."""
-    try:
-        wave, facts = audio.read(path)
-        if facts.problem:
-            return facts.problem
-        rows = recogniser.rows(torch.from_numpy(wave), facts.rate)
-    except UnicodeError:  # soundfile's, where the system takes any bytes for a name
-        return "unreadable: its name is no text"
-    except (MemoryError, RuntimeError) as error:  # torch's way to say that memory does not suffice
-        return f"no features: {(str(error) or 'not enough memory').splitlines()[0]}"
-    return rows if rows.isfinite().all() else "samples too far beyond full scale"
+        what = f"the checkpoint's parts do not fit together ({type(error).__name__}): {error}"
+        do = "use last.ckpt or best.ckpt as this version's train.py wrote it"
+        raise CheckpointError(what, where=where, do=do) from error
+    return Recogniser(feature, net.eval().requires_grad_(False), settings, normalisation, labels, mixed)

@@ -2,149 +2,182 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+import zipfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
+import numpy as np
 import torch
 
 from ser.errors import CheckpointError, ConfigError, DataError
 from ser.features.normalise import Normalisation
-from ser.protocols.split import Split
-from ser.utterances import EMOTIONS
+from ser.trained import trust
 
-SCHEMA = 1
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ser.protocols.split import Split
+
+SCHEMA = 2
+LISTS, MAPPINGS = ("labels", "val", "recordings"), ("config", "normalisation", "about", "statements", "speakers")
+"""What a record holds besides the number of its schema."""
 
 
 def make(
-    config: Any, table: pd.DataFrame, split: Split, normalisation: Normalisation, about: dict[str, Any]
+    config: Mapping[str, Any],
+    split: Split,
+    recordings: Sequence[str],
+    normalisation: Normalisation,
+    about: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """The record of a run.
+    """The record of a run, plain values alone.
 
     Args:
-        config: the run's configuration, resolved.
-        table: the utterance table that was split.
+        config: resolved.
+        recordings: a digest of the samples of each utterance of the split's table.
         about: what `summary.json` says beside the scores.
     """
-    parts = {part: table.iloc[list(getattr(split, part))] for part in ("train", "val")}
+    from ser.utterances import labels_of
+
+    parts = {part: split.table.iloc[list(getattr(split, part))] for part in ("train", "val")}
     return {
         "schema": SCHEMA,
-        "labels": list(EMOTIONS),
-        "config": config,
+        "labels": list(labels_of(split.table)),
+        "config": dict(config),
         "normalisation": {"mean": list(normalisation.mean), "deviation": list(normalisation.deviation)},
-        "about": about,
+        "about": dict(about),
         "val": parts["val"]["utterance"].tolist(),
-        "statements": {part: _numbers(rows["statement"]) for part, rows in parts.items()},
-        "speakers": {
-            **{part: _numbers(rows["speaker"]) for part, rows in parts.items()},
-            "test": [int(speaker) for speaker in split.test_speakers],
-        },
+        "recordings": [recordings[row] for row in (*split.train, *split.val)],
+        "statements": {part: sorted(set(rows["statement"]) - {""}) for part, rows in parts.items()},
+        "speakers": {part: sorted(set(rows["speaker"])) for part, rows in parts.items()}
+        | {"test": list(split.test_speakers)},
     }
 
 
-def read(path: str | Path) -> dict[str, Any]:
-    """Read a checkpoint of plain values and tensors onto the CPU; `["ser"]` is the record of its run.
+def find(path: str | os.PathLike[str] | None) -> Path:
+    """The checkpoint itself, where the folder of its run is given for the best one; an error if it is not there."""
+    found = Path(path or os.devnull)
+    if found.is_dir():
+        found = found / "checkpoints" / "best.ckpt"
+    if not found.is_file():
+        do = "give ckpt=<run folder>, or one of its checkpoints/*.ckpt"
+        raise CheckpointError("there is no such checkpoint", where=str(path or "ckpt"), do=do)
+    return found
+
+
+def read(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read a checkpoint, or a run's best one, onto the CPU: plain values and tensors, `["ser"]` its record.
 
     Raises:
-        CheckpointError: if it is not there, can't be read without unpickling, or is of another version.
+        CheckpointError: if it is not there, can't be read without unpickling, is damaged or of another version.
     """
-    if not Path(path).is_file():
-        raise CheckpointError("there is no such checkpoint", where=path, do="give <run folder>/checkpoints/best.ckpt")
+    path, do = find(path), "use last.ckpt or best.ckpt as train.py wrote it"
     try:
-        checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        with zipfile.ZipFile(path) as archive:  # torch does not look at its sums
+            damaged = archive.testzip()
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises anything from EOFError to UnpicklingError here
-        raise CheckpointError(
-            f"the checkpoint can't be read ({type(error).__name__}): truncated, damaged or holding code",
-            where=path,
-            do="use last.ckpt or best.ckpt as training wrote it",
-        ) from error
-    check(checkpoint.get("ser") if isinstance(checkpoint, dict) else None, str(path))
-    return checkpoint
-
-
-def check(record: object, where: str) -> dict[str, Any]:
-    """Return the record, if it is one of this version and for these labels.
-
-    Raises:
-        CheckpointError: if it is not.
-    """
+        what = f"the checkpoint can't be read ({type(error).__name__}): truncated, damaged or holding code"
+        raise CheckpointError(what, where=path, do=do) from error
+    if damaged:
+        raise CheckpointError(f"the checkpoint is damaged: {damaged} in it is not as written", where=path, do=do)
+    record = checkpoint.get("ser") if isinstance(checkpoint, dict) else None
     if not isinstance(record, dict) or record.get("schema") != SCHEMA:
-        raise CheckpointError("this is not a checkpoint of this version's train.py", where=where, do="train again")
-    if record["labels"] != list(EMOTIONS):
-        raise CheckpointError(
-            f"the checkpoint's labels are {', '.join(record['labels'])}; here they are {', '.join(EMOTIONS)}",
-            where=where,
-            do="train a checkpoint with the labels of this version",
-        )
-    return record
-
-
-def normalisation(record: dict[str, Any]) -> Normalisation:
-    """The statistics fitted in training."""
-    return Normalisation(*(tuple(record["normalisation"][name]) for name in ("mean", "deviation")))
+        raise CheckpointError("this is not a checkpoint of this version's train.py", where=path, do="train again")
+    wrong = [name for name in LISTS if not isinstance(record.get(name), list)]
+    wrong += [name for name in MAPPINGS if not isinstance(record.get(name), dict)]
+    if wrong:
+        raise CheckpointError(f"the checkpoint's record lacks {', '.join(wrong)}", where=path, do=do)
+    trust.check_resolved(record["config"], str(path))
+    return checkpoint  # type: ignore[no-any-return]
 
 
 def rows_to_score(
-    record: dict[str, Any], table: pd.DataFrame, part: str, speakers: Sequence[int] | None
+    record: Mapping[str, Any], table: pd.DataFrame, part: str, speakers: Sequence[object] | None
 ) -> tuple[int, ...]:
     """Rows of the table to score.
 
     Args:
+        table: with the labels of the record.
         part: "test" or "val".
         speakers: whom to test; None for those that the protocol kept for it.
 
     Raises:
-        CheckpointError: if a speaker to be tested was trained on or chosen by.
+        CheckpointError: if a speaker to be tested was trained on or chosen by, or the labels are others.
+        ConfigError: if part and speakers do not fit.
         DataError: if the corpus lacks what is to be scored.
     """
-    if part == "val":
-        if speakers is not None:
-            raise ConfigError("test_speakers has no say in split=val", where="test_speakers", do="leave it out")
-        wanted = table["utterance"].isin(record["val"]).to_numpy()
-        if wanted.sum() < len(record["val"]):
-            raise DataError(
-                f"the corpus has {wanted.sum()} of the {len(record['val'])} validation utterances of the run",
-                do="give data.root=<the corpus it was trained on>",
-            )
-    elif part == "test":
-        tested = list(record["speakers"]["test"] if speakers is None else speakers)
-        known = sorted(set(tested) & {*record["speakers"]["train"], *record["speakers"]["val"]})
-        if known:
-            raise CheckpointError(
-                f"speakers {_listed(known)} were trained on or validated on: a test on them would be no test",
-                where="test_speakers",
-                do="test other speakers, or take a checkpoint of a protocol that holds them out",
-            )
-        wanted = table["speaker"].isin(tested).to_numpy()
-        absent = tested if speakers is None else sorted(set(tested) - set(table["speaker"]))
-        if not wanted.any() or (speakers is not None and absent):
-            raise DataError(
-                f"the corpus has no utterance of the test speakers {_listed(absent)}",
-                do="give data.root=<a corpus that has them>, or split=val for the validation part",
-            )
-    else:
+    from ser.utterances import labels_of
+
+    if (labels := list(labels_of(table))) != record["labels"]:
+        what = f"the checkpoint's labels are {_listed(record['labels'])}; those of the corpus are {_listed(labels)}"
+        raise CheckpointError(what, do="take a corpus with the labels of the checkpoint")
+    if part == "test":
+        return _tested(record, table, speakers)
+    if part != "val":
         raise ConfigError(f"there is no part {part!r} to score", where="split", do="use split=test or split=val")
-    return tuple(int(row) for row in wanted.nonzero()[0])
+    if speakers is not None:
+        raise ConfigError("test_speakers has no say in split=val", where="test_speakers", do="leave it out")
+    rows = np.flatnonzero(table["utterance"].isin(record["val"]))
+    if len(rows) < len(record["val"]):
+        what = f"the corpus has {len(rows)} of the {len(record['val'])} validation utterances of the run"
+        raise DataError(what, do="give data.root=<the corpus it was trained on>")
+    return tuple(map(int, rows))
 
 
-def facts(record: dict[str, Any], scored: pd.DataFrame, part: str) -> dict[str, Any]:
-    """What has to stand beside the scores: the protocol, its fingerprint, what was shared with training."""
-    about = record["about"]
-    shared = {
-        name: len(set(_numbers(scored[name[:-1]])) & set(record[name]["train"])) for name in ("speakers", "statements")
-    }
+def _tested(record: Mapping[str, Any], table: pd.DataFrame, chosen: Sequence[object] | None) -> tuple[int, ...]:
+    """Rows of speakers who were not heard in training; all that are chosen, or those of the protocol who are there."""
+    from ser.utterances import rows_of, speaker_key
+
+    speakers = record["speakers"]["test"] if chosen is None else chosen
+    heard = {speaker_key(speaker) for part in ("train", "val") for speaker in record["speakers"][part]}
+    if known := [speaker for speaker in speakers if speaker_key(speaker) in heard]:
+        what = f"speakers {_listed(known)} were trained on or validated on: that would be no test"
+        do = "test other speakers, or take a checkpoint of a protocol that holds them out"
+        raise CheckpointError(what, where="test_speakers", do=do)
+    rows, present = rows_of(table, speakers), set(table["speaker"].map(speaker_key))
+    absent = [speaker for speaker in speakers if speaker_key(speaker) not in present]
+    if not rows or (absent and chosen is not None):
+        do = "give data.root=<a corpus that has them>, or split=val for the validation part"
+        raise DataError(f"the corpus has no utterance of the test speakers {_listed(absent)}", do=do)
+    return rows
+
+
+def refuse_trained_on(record: Mapping[str, Any], recordings: Sequence[str], part: str) -> None:
+    """Refuse to test on recordings, by the digests of their samples, that were trained on or chosen by.
+
+    Raises:
+        CheckpointError: if there is one, and the part is "test".
+    """
+    heard = len({*recordings} & {*record["recordings"]})
+    if part == "test" and heard:
+        what = f"{heard} of {len(recordings)} recordings were trained on or validated on: that would be no test"
+        raise CheckpointError(what, where="data", do="test on other recordings")
+
+
+def facts(record: Mapping[str, Any], scored: pd.DataFrame, part: str, other: bool = False) -> dict[str, Any]:
+    """What has to be said beside the scores: all about the run, what was scored, and what training had of it.
+
+    Args:
+        scored: rows of the utterance table.
+        other: whether they are of another corpus, where equal names are not the same speakers and statements.
+    """
+    from ser.utterances import speaker_key
+
+    speakers = len(set(map(speaker_key, record["speakers"]["train"])) & set(scored["speaker"].map(speaker_key)))
+    statements, trained_on = set(scored["statement"]) - {""}, record["statements"]["train"]
+    both = len(statements.intersection(trained_on)) if statements and trained_on else None
+    if other:
+        speakers, both = 0, None
     return {
-        **{name: about[name] for name in ("model", "seed", "protocol", "protocol_settings", "split_fingerprint")},
-        "split": part,
-        "speakers": "seen in training" if shared["speakers"] else "unseen in training",
-        "shared_with_training": shared,
+        **record["about"],
+        "part": part,
+        "speakers": "seen in training" if speakers else "unseen in training",
+        "shared_with_training": {"speakers": speakers, "statements": both},
     }
 
 
-def _numbers(column: pd.Series[int]) -> list[int]:
-    return sorted({int(number) for number in column})
-
-
-def _listed(numbers: Sequence[int]) -> str:
-    return ", ".join(map(str, numbers))
+def _listed(names: Sequence[object]) -> str:
+    return ", ".join(map(str, names))

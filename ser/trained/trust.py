@@ -2,34 +2,34 @@
 
 from __future__ import annotations
 
-import pydoc
 from collections.abc import Iterator, Mapping, Sequence
+from types import FunctionType
+from typing import Any
 
+from ser import build as builder
 from ser.errors import CheckpointError
 
-PACKAGES = ("ser", "sklearn", "torch.nn", "torch.optim")
-"""Their classes are trusted. A function may do anything to the machine it is called on, and few are needed:"""
+PACKAGES = ("ser", "sklearn", "torch.nn", "torch.optim", "lightning.pytorch.callbacks.weight_averaging")
+"""Their classes are trusted, but not their functions, which may do anything to the machine."""
 
-FUNCTIONS = (
-    "sklearn.pipeline.make_pipeline",
-    "sklearn.pipeline.make_union",
-    "ser.corpora.ravdess.read",
-    "ser.demo.corpus.read",
-)
+FUNCTIONS = ("sklearn.pipeline.make_pipeline", "sklearn.pipeline.make_union")
+"""Trusted all the same, as are functions in `ser.corpora` that are called `read`."""
 
 
 def check(config: object, where: str, packages: Sequence[str] = ()) -> None:
-    """Look at every `_target_` of a configuration.
+    """Look at every `_target_` in a configuration, and at what it leads to; import trusted packages alone.
 
     Args:
-        config: nested mappings and sequences.
+        config: nested mappings and lists.
         where: the checkpoint it came with.
         packages: further packages or modules, all of whose contents are trusted.
 
     Raises:
-        CheckpointError: if one names what is not trusted.
+        CheckpointError: if something is not trusted, or the configuration is not resolved.
     """
-    refused = sorted({target for target in _targets(config) if not _is_trusted(target, packages)})
+    check_resolved(config, where)
+    targets = {str(part["_target_"]) for part in _parts(config) if isinstance(part, Mapping) and "_target_" in part}
+    refused = [target for target in sorted(targets) if not (_within(target, packages) or _is_trusted(target))]
     if refused:
         raise CheckpointError(
             f"this checkpoint asks for what is not trusted: {', '.join(refused)}",
@@ -38,25 +38,49 @@ def check(config: object, where: str, packages: Sequence[str] = ()) -> None:
         )
 
 
-def _targets(config: object) -> Iterator[str]:
+def build(config: Any, *, checkpoint: str, packages: Sequence[str] = (), where: str = "", **kwargs: Any) -> Any:
+    """`check`, then `ser.build.build`; `where` is the key that leads to the configuration in the whole."""
+    check(config, checkpoint, packages)
+    return builder.build(config, where=where, **kwargs)
+
+
+def check_resolved(config: object, where: str) -> None:
+    """Records are plain and resolved: what looks like an interpolation was put in, and resolving could run anything.
+
+    Raises:
+        CheckpointError: if there is one in any text, keys included, or something is not plain.
+    """
+    for part in _parts(config):
+        if isinstance(part, str) and "${" in part:
+            wrong = f"asks for something to be resolved: {part!r}"
+        elif not isinstance(part, Mapping | list | tuple | str | int | float | None):
+            wrong = f"has a configuration that is not plain values: it holds a {type(part).__name__}"
+        else:
+            continue
+        do = "do not use it: train.py writes no such checkpoint"
+        raise CheckpointError(f"this checkpoint {wrong}", where=where, do=do)
+
+
+def _parts(config: object) -> Iterator[object]:
+    """The configuration and all that is in it, keys included."""
+    yield config
     if isinstance(config, Mapping):
-        if "_target_" in config:
-            yield str(config["_target_"])
-        for value in config.values():
-            yield from _targets(value)
-    elif isinstance(config, Sequence) and not isinstance(config, str):
-        for value in config:
-            yield from _targets(value)
+        config = [*config, *config.values()]
+    if isinstance(config, list | tuple):
+        for part in config:
+            yield from _parts(part)
 
 
-def _is_trusted(target: str, packages: Sequence[str]) -> bool:
-    if _within(target, packages) or target in FUNCTIONS:
-        return True
+def _is_trusted(target: str) -> bool:
     if not _within(target, PACKAGES):
         return False
-    found = pydoc.locate(target)
-    # Where it was defined counts, too: a trusted module's name leads to all that it has imported.
-    return isinstance(found, type) and _within(f"{found.__module__}.{found.__qualname__}", PACKAGES)
+    # Where it was defined counts, not only where it was found: a module's name leads to all that it has imported.
+    found = builder.locate(target)
+    module, name = getattr(found, "__module__", None), getattr(found, "__qualname__", None)
+    if isinstance(found, type):
+        return _within(f"{module}.{name}", PACKAGES)
+    known = f"{module}.{name}" in FUNCTIONS or (name == "read" and _within(str(module), ["ser.corpora"]))
+    return known and isinstance(found, FunctionType)
 
 
 def _within(name: str, packages: Sequence[str]) -> bool:

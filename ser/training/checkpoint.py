@@ -11,6 +11,7 @@ from lightning.fabric.plugins.io import TorchCheckpointIO
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from ser.atomic import replacing
+from ser.training.monitor import Monitor
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -38,9 +39,11 @@ class MovableCheckpoint(ModelCheckpoint):
         return str(Path(str(self.dirpath), Path(path).name)) if path else ""
 
 
-def callbacks(folder: Path) -> list[ModelCheckpoint]:
+def callbacks(folder: Path, monitor: Monitor) -> list[ModelCheckpoint]:
     """Best, then last: one callback with `save_last=True` would not save the last epoch but the best again."""
     return [
-        MovableCheckpoint(folder, filename="best", monitor="val/loss", enable_version_counter=False),
+        MovableCheckpoint(
+            folder, filename="best", monitor=monitor.name, mode=monitor.mode, enable_version_counter=False
+        ),
         MovableCheckpoint(folder, filename="last", monitor=None, save_top_k=1, enable_version_counter=False),
     ]

@@ -1,31 +1,45 @@
-"""What the two stories ask of Hydra and its configurations."""
+"""Where configurations are read: from Hydra's to plain, checked values."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import hydra.utils
-from hydra.core.hydra_config import HydraConfig
-from hydra.errors import InstantiationException
 from omegaconf import DictConfig, OmegaConf
 
-from ser.errors import SerError
+from ser.build import check, check_against
+from ser.errors import CheckpointError, ConfigError
+from ser.training import trainer
+from ser.training.monitor import Monitor
+
+HERE = ("cache", "logger", "trust")
+"""What belongs to a machine and its user, not to a run: no checkpoint records it."""
 
 
-def instantiate(*args: Any, **kwargs: Any) -> Any:
-    """Hydra's, with the errors of users as they are: it wraps them in one of its own."""
-    try:
-        return hydra.utils.instantiate(*args, **kwargs)
-    except InstantiationException as error:
-        if isinstance(error.__cause__, SerError):
-            raise error.__cause__ from None
-        raise
+@dataclass(frozen=True)
+class Settings:
+    """The keys of `conf/train.yaml` outside its groups, with their types."""
+
+    seed: int
+    batch_size: int
+    resume: str | None
+    trust: list[str]
+
+    def __post_init__(self) -> None:
+        """Refuse numbers out of range."""
+        if not 0 <= self.seed < 1 << 32:
+            raise ConfigError(f"there is no seed {self.seed}", where="seed", do="give 0 to 4294967295")
+        if self.batch_size < 1:
+            raise ConfigError(f"there is no batch of {self.batch_size}", where="batch_size", do="give 1 or more")
 
 
-def without(cfg: DictConfig, *names: str) -> DictConfig:
-    """A copy that lacks these keys."""
-    return OmegaConf.masked_copy(cfg, [str(name) for name in cfg if name not in names])
+@dataclass(frozen=True)
+class Cache:
+    """The group `cache`."""
+
+    dir: str
 
 
 def plain(cfg: DictConfig) -> dict[str, Any]:
@@ -35,18 +49,44 @@ def plain(cfg: DictConfig) -> dict[str, Any]:
     return {str(name): value for name, value in values.items()}
 
 
-def resumed(cfg: DictConfig, recorded: dict[str, Any]) -> DictConfig:
-    """The run's own configuration, changed only by what the command line names."""
-    changed = OmegaConf.create(recorded)
-    for override in HydraConfig.get().overrides.task:
+def checked(cfg: DictConfig) -> dict[str, Any]:
+    """Plain values, after a look at every key and type that is known before any work is done.
+
+    Raises:
+        ConfigError: naming the key.
+    """
+    values = plain(cfg)
+    own = {name: values[name] for name in Settings.__annotations__}
+    check_against(own, Settings, "")
+    Settings(**own)
+    check_against(values["cache"], Cache, "cache")
+    check_against(values["monitor"], Monitor, "monitor")
+    trainer.check(values["trainer"])
+    check(values, "")
+    return values
+
+
+def resumed(cfg: DictConfig, recorded: dict[str, Any], overrides: Sequence[str]) -> DictConfig:
+    """The run's own configuration, changed only by what the command line names.
+
+    Raises:
+        CheckpointError: if a part of it is missing.
+    """
+    lacking = [str(name) for name in cfg if name not in (*HERE, *recorded)]
+    if lacking:
+        raise CheckpointError(
+            f"the checkpoint's settings lack {', '.join(lacking)}", where=cfg.resume, do="train again, from the start"
+        )
+    own = {name: cfg[name] for name in HERE}
+    changed = OmegaConf.create(recorded | own)
+    for override in overrides:
         key = override.lstrip("+~").split("=")[0]
         OmegaConf.update(changed, key, OmegaConf.select(cfg, key), merge=False, force_add=True)
     return changed
 
 
-def write(cfg: DictConfig, folder: Path) -> None:
-    """`.hydra/`, as Hydra itself would have written it before anyone could look whether the folder is free."""
+def write(cfg: DictConfig, folder: Path, overrides: Sequence[str]) -> None:
+    """`.hydra/`, which Hydra itself would have written before anyone could look whether the folder is free."""
     (folder / ".hydra").mkdir(exist_ok=True)
     OmegaConf.save(cfg, folder / ".hydra" / "config.yaml")
-    OmegaConf.save(OmegaConf.create({"hydra": HydraConfig.get()}), folder / ".hydra" / "hydra.yaml")
-    OmegaConf.save(HydraConfig.get().overrides.task, folder / ".hydra" / "overrides.yaml")
+    OmegaConf.save(list(overrides), folder / ".hydra" / "overrides.yaml")

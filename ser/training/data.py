@@ -1,177 +1,134 @@
-"""Where table, split, features and tensors meet: the batches that every model sees."""
+"""Where dataset, split and tensors meet: the batches that every model sees."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import lightning as L
-import pandas as pd
 import torch
 from torch import Tensor
+from torch.utils.data import SequentialSampler
 
-from ser.errors import ConfigError
-from ser.features import frames, normalise
-from ser.features.cache import Bank
-from ser.features.normalise import Normalisation
+from ser.augment.augmentation import Augmentation
+from ser.augment.crop_level import CropLevel
+from ser.dataset import Dataset
+from ser.features import inputs, normalise
+from ser.features.inputs import Input
 from ser.protocols.split import Split
-from ser.utterances import labels
-
-Draw = tuple[Tensor, Tensor, Tensor]
-"""Row of the utterance table, rows of the bank for its frames, shift of the level (dB): one of each an utterance."""
-
-PREPARED = 32
-"""Batches whose draws are made at once: by itself, each would cost as much as gather and normalisation."""
-
-Batch = tuple[Tensor, Tensor, Tensor]
-"""Input, class index and row of the utterance table, one of each an utterance."""
+from ser.utterances import class_indices
 
 
-@dataclass(frozen=True)
-class InputSettings:
-    """How an utterance's rows become a model's input.
+class Batch(NamedTuple):
+    """What a network is trained on: `(batch, dim, frame)`, and `(batch,)` each.
 
-    `frames`: pad or crop to this many rows, in three equal channels; `None` for a feature of one vector an utterance.
-    `random_place`: draw the place in the frame anew for every epoch of training, instead of the middle.
-    `normalise`: "global" or "dimension" (training statistics over all or of each dimension), or "none".
-    `random_level`: standard deviation in dB of the shift that is added, drawn anew for every epoch of training; for
-    features in dB.
+    `lengths`: the frames up to each utterance's end; `truth`: class indices; `rows`: of the utterance table.
     """
 
-    frames: int | None
-    random_place: bool
-    normalise: str
-    random_level: float = 0.0
-
-    def __post_init__(self) -> None:
-        if self.normalise not in ("global", "dimension", "none"):
-            raise ConfigError(
-                f"no normalisation is called {self.normalise!r}",
-                where="features.normalise",
-                do="use global, dimension or none",
-            )
+    x: Tensor
+    lengths: Tensor
+    truth: Tensor
+    rows: Tensor
 
 
 class PartBatches:
-    """The batches of one part: order, places and levels are drawn from seed and epoch; nothing is without a seed.
+    """Row numbers of one part, batch by batch; in table order, or shuffled by seed and epoch."""
 
-    `sources` tells from rows of the table and places in the frame which rows of the bank to gather.
-    """
-
-    def __init__(
-        self,
-        rows: tuple[int, ...],
-        sources: Callable[[Tensor, Tensor], Tensor],
-        batch_size: int,
-        settings: InputSettings,
-        seed: int | None,
-        rank: int,
-        ranks: int,
-    ) -> None:
-        self.rows, self.sources, self.batch_size = torch.tensor(rows, dtype=torch.long), sources, batch_size
-        self.settings, self.seed = settings, seed
+    def __init__(self, rows: tuple[int, ...], batch_size: int, seed: int | None, rank: int, ranks: int) -> None:
+        self.rows, self.batch_size, self.seed = torch.tensor(rows, dtype=torch.long), batch_size, seed
         self.rank, self.ranks, self.epoch = rank, ranks, 0
-        self.sampler, self.batch_sampler = self, None  # where Lightning looks for `set_epoch`
+        self.sampler: object = self  # where Lightning looks for `set_epoch`
+        self.batch_sampler = None
+        self.places = self.levels = torch.empty(0)
 
     def set_epoch(self, epoch: int) -> None:
-        """The next pass draws for this epoch."""
+        """The next pass is that of this epoch."""
         self.epoch = epoch
 
     def __len__(self) -> int:
         return math.ceil(math.ceil(len(self.rows) / self.ranks) / self.batch_size)
 
-    def __iter__(self) -> Iterator[Draw]:
-        rows, place, level = self.rows, torch.full((len(self.rows),), 0.5), torch.zeros(len(self.rows))
+    def __iter__(self) -> Iterator[Tensor]:
+        rows = self.rows
         if self.seed is not None:
-            generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
+            generator = torch.Generator().manual_seed((self.seed * 1_000_003 + self.epoch) % (1 << 63))
             rows = rows[torch.randperm(len(rows), generator=generator)]
-            if self.settings.random_place:
-                place = torch.rand(len(rows), generator=generator)
-            level = self.settings.random_level * torch.randn(len(rows), generator=generator)
+            # By row of the table: where each utterance is placed in this epoch, and how much louder, in deviations.
+            self.places, self.levels = torch.zeros(2, int(rows.max()) + 1)
+            self.places[rows] = torch.rand(len(rows), generator=generator)
+            self.levels[rows] = torch.randn(len(rows), generator=generator)
             if self.ranks > 1:  # every process takes as many steps, or the last ones would wait for each other
-                wrapped = torch.arange(math.ceil(len(rows) / self.ranks) * self.ranks) % len(rows)
-                rows, place, level = rows[wrapped], place[wrapped], level[wrapped]
-        rows, place, level = (values[self.rank :: self.ranks] for values in (rows, place, level))
-        for first in range(0, len(rows), PREPARED * self.batch_size):
-            some = slice(first, first + PREPARED * self.batch_size)
-            draws = rows[some], self.sources(rows[some], place[some]), level[some]
-            yield from zip(*(torch.split(values, self.batch_size) for values in draws), strict=True)
+                rows = rows[torch.arange(math.ceil(len(rows) / self.ranks) * self.ranks) % len(rows)]
+        yield from torch.split(rows[self.rank :: self.ranks], self.batch_size)
 
 
 class EmotionDataModule(L.LightningDataModule):
-    """Features of a table's utterances, split, placed, normalised; resident on the trainer's device.
+    """The training and validation parts of a dataset; resident on the trainer's device.
 
-    A loader yields numbers of rows alone; a batch is one gather on the device. `fit` has no way to the test part:
-    only `predict` goes through it.
+    There is no way to the test part: `evaluate.py` scores it by the checkpoint alone.
     """
 
-    def __init__(
-        self,
-        table: pd.DataFrame,
-        bank: Bank,
-        split: Split,
-        settings: InputSettings,
-        batch_size: int,
-        seed: int,
-        normalisation: Normalisation | None = None,
-    ) -> None:
+    def __init__(self, dataset: Dataset, split: Split, settings: Input, batch_size: int, seed: int) -> None:
         super().__init__()
         self.split, self.settings, self.batch_size, self.seed = split, settings, batch_size, seed
-        files = bank.files.loc[table["path"]]
-        self._rows = bank.rows
-        self._starts, self._lengths = (torch.tensor(files[name].to_numpy()) for name in ("start", "length"))
-        self._labels = torch.tensor(labels(table))
-        self.speakers = torch.tensor(table["speaker"].to_numpy())
-        self.normalisation = normalisation or self._fit()
-        self._mean, self._deviation = self.normalisation.tensors(torch.device("cpu"))
+        self.speakers = torch.tensor(dataset.table["speaker"].astype("category").cat.codes.to_numpy("int64"))
+        self.normalisation = self._fit(dataset)
+        self.train_batches: PartBatches | None = None
+        mean, deviation = self.normalisation.tensors(torch.device("cpu"))
+        self._resident = {
+            "rows": dataset.rows,
+            "starts": dataset.starts,
+            "lengths": dataset.lengths,
+            "truth": torch.tensor(class_indices(dataset.table)),
+            "mean": mean[:, None],
+            "deviation": deviation[:, None],
+        }
 
     @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of one utterance's input: `(3, dim, frame)`, or `(dim,)` without frames."""
-        dimensions = self._rows.shape[1]
-        return (dimensions,) if self.settings.frames is None else (3, dimensions, self.settings.frames)
+    def shape(self) -> tuple[int, int]:
+        """Shape of one utterance's input, `(dim, frame)`."""
+        return self._resident["rows"].shape[1], self.settings.frames
 
-    def _fit(self) -> Normalisation:
+    def _fit(self, dataset: Dataset) -> normalise.Normalisation:
         if self.settings.normalise == "none":
             return normalise.NONE
         train = torch.tensor(self.split.train)
-        return normalise.fit(
-            self._rows, self._starts[train], self._lengths[train], self.settings.normalise == "dimension"
-        )
+        per_dimension = self.settings.normalise == "dimension"
+        return normalise.fit(dataset.rows, dataset.starts[train], dataset.lengths[train], per_dimension)
 
-    def sources(self, rows: Tensor, place: Tensor) -> Tensor:
-        """Rows of the table and places in the frame, `(utterance,)`, to the rows of the bank: `(utterance, frame)`."""
-        starts, lengths, silence = self._starts[rows], self._lengths[rows], len(self._rows) - 1
-        return frames.sources(starts, lengths, place, self.settings.frames or 1, silence)
-
-    def _batches(self, part: str, train: bool) -> PartBatches:
+    def _batches(self, part: str, seed: int | None) -> PartBatches:
         rank, ranks = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        seed, rows = self.seed if train else None, getattr(self.split, part)
-        return PartBatches(rows, self.sources, self.batch_size, self.settings, seed, rank, ranks)
+        batches = PartBatches(getattr(self.split, part), self.batch_size, seed, rank, ranks)
+        if self.trainer and self.trainer.overfit_batches:  # type: ignore[attr-defined]
+            batches.sampler = SequentialSampler(batches.rows)  # not told of epochs: each is the first
+        return batches
 
     def train_dataloader(self) -> PartBatches:
         """The training part, in an order of its own every epoch."""
-        batches = self._batches("train", train=True)
-        if self.trainer:  # a resumed run asks for its first batch before Lightning sets the epoch
+        batches = self.train_batches = self._batches("train", self.seed)
+        # A resumed run asks for its first batch before Lightning sets the epoch.
+        if self.trainer and batches.sampler is batches:
             batches.set_epoch(self.trainer.fit_loop.epoch_progress.current.processed)  # type: ignore[attr-defined]
         return batches
 
     def val_dataloader(self) -> PartBatches:
         """The validation part, in table order."""
-        return self._batches("val", train=False)
+        return self._batches("val", None)
 
-    def predict_dataloader(self) -> PartBatches:
-        """The test part, in table order."""
-        return self._batches("test", train=False)
-
-    def on_after_batch_transfer(self, batch: Draw, dataloader_idx: int) -> Batch:
-        """Row numbers to inputs: `(batch, 3, dim, frame)`, channels sharing memory, or `(batch, dim)`."""
-        row, source, level = batch
-        if self._rows.device != row.device:
-            for name in ("_rows", "_labels", "_mean", "_deviation"):
-                setattr(self, name, getattr(self, name).to(row.device))
-        values = frames.gather(self._rows, source)
-        values.sub_(self._mean - level[:, None, None]).div_(self._deviation)
-        inputs = frames.as_input(values, framed=self.settings.frames is not None)
-        return inputs, self._labels[row], row
+    def batch(self, rows: Tensor, augment: Augmentation) -> Batch:
+        """Gather, augment and normalise the utterances of these rows, on the device of the rows."""
+        if self._resident["rows"].device != rows.device:
+            self._resident = {name: tensor.to(rows.device) for name, tensor in self._resident.items()}
+        here, frames = self._resident, self.settings.frames
+        drawn = self.train_batches if isinstance(augment, CropLevel) else None
+        place = self.settings.places(len(rows)) if drawn is None else drawn.places[rows]
+        place = (place if drawn is not None else augment.places(place)).to(rows.device)
+        silence = len(here["rows"]) - 1
+        source, lengths = inputs.sources(here["starts"][rows], here["lengths"][rows], place, frames, silence)
+        if drawn is not None and isinstance(augment, CropLevel):
+            x, level = inputs.gather(here["rows"], source).mT, augment.level * drawn.levels[rows]
+            x.sub_(here["mean"] - level[:, None, None]).div_(here["deviation"])
+            return Batch(x, lengths, here["truth"][rows], rows)
+        x = augment(inputs.gather(here["rows"], source).mT, lengths)
+        return Batch(x.sub_(here["mean"]).div_(here["deviation"]), lengths, here["truth"][rows], rows)

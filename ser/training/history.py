@@ -1,4 +1,4 @@
-"""The course of training: one row an epoch in `metrics.csv`, whole after any interruption."""
+"""The course of training: one row per epoch in `metrics.csv`, whole after any interruption."""
 
 from __future__ import annotations
 
@@ -31,8 +31,10 @@ class History(Checkpoint):
         self.begun = time.perf_counter()
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Add the epoch's row, and replace the file."""
-        found = {name: float(value) for name, value in trainer.callback_metrics.items() if name in COLUMNS}
+        """Add the epoch's row, and replace the file; an epoch without validation has no scores of an earlier one."""
+        fresh = [name for name in COLUMNS if not name.startswith("val/")]
+        fresh = list(COLUMNS) if pl_module.validated_epoch == trainer.current_epoch else fresh
+        found = {name: float(value) for name, value in trainer.callback_metrics.items() if name in fresh}
         self.rows.append({"epoch": trainer.current_epoch, **found, "seconds": time.perf_counter() - self.begun})
         if trainer.is_global_zero:
             with replacing(self.path) as scratch, scratch.open("w", newline="") as file:

@@ -14,35 +14,47 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassConfusionMatrix
 
+from ser.augment.augmentation import Augmentation
 from ser.errors import ConfigError
 from ser.models.estimator import Estimator
 from ser.results import metrics
 from ser.training.data import Batch, EmotionDataModule
-from ser.utterances import EMOTIONS
+from ser.training.monitor import Monitor
 
 log = logging.getLogger(__name__)
 
 
 class EmotionClassifier(L.LightningModule):
-    """What all models share: validation, prediction, and the record that goes into every checkpoint as `ser`.
+    """What all models share: validation, and the record that goes into every checkpoint as `ser`.
 
     Args:
-        net: `(batch, *shape)` to logits `(batch, class)`, classes in the order of `EMOTIONS`.
+        net: `(batch, dim, frame)` and lengths `(batch,)` to logits `(batch, class)`.
         seed: decides, with epoch and step, every random draw of training.
+        monitor: the score that the best epoch is chosen by.
+        augment: of training utterances.
         record: plain values, so that `torch.load(weights_only=True)` reads them.
     """
 
-    def __init__(self, net: nn.Module, seed: int, record: dict[str, Any]) -> None:
+    def __init__(
+        self, net: nn.Module, seed: int, monitor: Monitor, augment: Augmentation, record: dict[str, Any]
+    ) -> None:
         super().__init__()
-        self.net, self.seed, self.record = net, seed, record
+        self.net, self.seed, self.monitor, self.augment, self.record = net, seed, monitor, augment, record
         self.scored: list[tuple[Tensor, Tensor]] = []
+        self.validated_epoch = -1
         self.loss = MeanMetric()
-        self.confusion = MulticlassConfusionMatrix(len(EMOTIONS), validate_args=False)  # it would look at every batch
+        # Not validated: that would look at every batch.
+        self.confusion = MulticlassConfusionMatrix(len(record["labels"]), validate_args=False)
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Collect; loss and scores are reckoned once an epoch."""
-        inputs, truth, _ = batch
-        self.scored.append((self.net(inputs).float(), truth))
+    @property
+    def data(self) -> EmotionDataModule:
+        """Of the trainer."""
+        return self.trainer.datamodule  # type: ignore[attr-defined, no-any-return]
+
+    def validation_step(self, rows: Tensor, batch_idx: int) -> None:
+        """Collect; loss and scores are computed once per epoch."""
+        batch = self.data.batch(rows, Augmentation())
+        self.scored.append((self.net(batch.x, batch.lengths).float(), batch.truth))
 
     def on_validation_epoch_end(self) -> None:
         """Log `val/loss`, `val/accuracy`, `val/uar` and `val/macro_f1`."""
@@ -50,17 +62,13 @@ class EmotionClassifier(L.LightningModule):
         self.scored.clear()
         self.loss.update(F.cross_entropy(logits, truth), len(truth))
         self.confusion.update(logits.argmax(1), truth)
-        scores = metrics.scores_of(self.confusion.compute().cpu().numpy())
+        scores = metrics.scores(self.confusion.compute().cpu().numpy())
         self.log("val/loss", self.loss.compute(), prog_bar=True)
         self.log("val/accuracy", scores["accuracy"], prog_bar=True)
         self.log_dict({"val/uar": scores["uar"], "val/macro_f1": scores["macro_f1"]})
         self.loss.reset()
         self.confusion.reset()
-
-    def predict_step(self, batch: Batch, batch_idx: int) -> tuple[Tensor, Tensor]:
-        """Rows of the table `(batch,)` and probabilities `(batch, class)`."""
-        inputs, _, rows = batch
-        return rows, self.net(inputs).float().softmax(1)
+        self.validated_epoch = self.current_epoch
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the record: all that evaluation needs besides the weights."""
@@ -68,11 +76,11 @@ class EmotionClassifier(L.LightningModule):
 
 
 class GradientClassifier(EmotionClassifier):
-    """A network trained by gradient descent on cross-entropy; the rate falls when `val/loss` rests.
+    """A network trained by gradient descent on cross-entropy; the rate falls when the monitored score rests.
 
     Args:
         optimizer: from parameters to their optimiser.
-        scheduler: from optimiser to its plateau scheduler.
+        scheduler: from optimiser and mode ("min" or "max") to its plateau scheduler.
         compile: mode of `torch.compile` for the network; None leaves it as it is.
 
     Raises:
@@ -83,12 +91,14 @@ class GradientClassifier(EmotionClassifier):
         self,
         net: nn.Module,
         seed: int,
+        monitor: Monitor,
+        augment: Augmentation,
         record: dict[str, Any],
         optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer],
-        scheduler: Callable[[torch.optim.Optimizer], ReduceLROnPlateau],
+        scheduler: Callable[..., ReduceLROnPlateau],
         compile: str | None = None,
     ) -> None:
-        super().__init__(net, seed, record)
+        super().__init__(net, seed, monitor, augment, record)
         if compile is not None:
             try:
                 net.compile(mode=compile)
@@ -101,35 +111,40 @@ class GradientClassifier(EmotionClassifier):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """The optimiser alone: Lightning would step the scheduler after it has written the checkpoint."""
-        optimizer = self.make_optimizer(self.net.parameters())
-        self.plateau = self.make_scheduler(optimizer)
+        try:
+            optimizer = self.make_optimizer(self.net.parameters())
+            self.plateau = self.make_scheduler(optimizer, mode=self.monitor.mode)
+        except (TypeError, ValueError) as error:
+            raise ConfigError(f"torch: {error}", where="model.optimizer, model.scheduler") from error
         self.plateau.load_state_dict(self.resumed)
         return optimizer
 
-    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """Let dropout depend on seed, epoch and step alone, so that a resumed run draws the same."""
-        seed = (self.seed * 100_003 + self.current_epoch) * 100_003 + batch_idx
+    def on_train_batch_start(self, rows: Tensor, batch_idx: int) -> None:
+        """Let random numbers depend on seed, epoch, step and process alone, so that a resumed run draws the same."""
+        step = (self.seed * 100_003 + self.current_epoch) * 100_003 + batch_idx
+        seed = (step + 7_919 * self.global_rank) % (1 << 63)
         torch.default_generator.manual_seed(seed)  # torch.manual_seed would look for accelerators of every kind
         if self.device.type != "cpu":
             torch.get_device_module(self.device).manual_seed(seed)
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+    def training_step(self, rows: Tensor, batch_idx: int) -> Tensor:
         """Cross-entropy of a batch."""
-        inputs, truth, _ = batch
-        loss = F.cross_entropy(self.net(inputs).float(), truth)
-        self.losses.append((loss.detach(), len(truth)))
+        batch = self.data.batch(rows, self.augment)
+        loss = F.cross_entropy(self.net(batch.x, batch.lengths).float(), batch.truth)
+        self.losses.append((loss.detach(), len(batch.truth)))
         return loss
 
     def on_train_epoch_end(self) -> None:
-        """Log `train/loss` and the rate it was reached with; then the scheduler sees `val/loss`."""
+        """Log `train/loss` and the rate it was reached with; then the scheduler sees the monitored score."""
         losses, sizes = zip(*self.losses, strict=True)
         self.losses.clear()
         self.train_loss.update(torch.stack(losses), torch.tensor(sizes, device=self.device))
         self.log("train/loss", self.train_loss.compute(), prog_bar=True)
         self.train_loss.reset()
         self.log("lr", self.plateau.optimizer.param_groups[0]["lr"])
-        if (loss := self.trainer.callback_metrics.get("val/loss")) is not None:
-            self.plateau.step(float(loss))
+        score = self.trainer.callback_metrics.get(self.monitor.name)
+        if score is not None and self.validated_epoch == self.current_epoch:  # else it is an earlier epoch's
+            self.plateau.step(float(score))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the record, and where the scheduler stands."""
@@ -142,12 +157,14 @@ class GradientClassifier(EmotionClassifier):
 
 
 class EstimatorClassifier(EmotionClassifier):
-    """A scikit-learn estimator in the same loop: batches are collected, and fitted on before validation."""
+    """A scikit-learn estimator in the same loop: rows are collected, and fitted on before validation."""
 
     net: Estimator
 
-    def __init__(self, net: Estimator, seed: int, record: dict[str, Any]) -> None:
-        super().__init__(net, seed, record)
+    def __init__(
+        self, net: Estimator, seed: int, monitor: Monitor, augment: Augmentation, record: dict[str, Any]
+    ) -> None:
+        super().__init__(net, seed, monitor, augment, record)
         self.batches: list[Batch] = []
 
     def configure_optimizers(self) -> None:
@@ -157,16 +174,15 @@ class EstimatorClassifier(EmotionClassifier):
         """There is nothing left to train in a run that is resumed after its fit."""
         self.trainer.should_stop = self.net.fitted is not None
 
-    def training_step(self, batch: Batch, batch_idx: int) -> None:
+    def training_step(self, rows: Tensor, batch_idx: int) -> None:
         """Collect; with the last batch, fit in table order, once: then training is over."""
-        self.batches.append(batch)
+        self.batches.append(self.data.batch(rows, self.augment))
         if self.trainer.is_last_batch:
-            data: EmotionDataModule = self.trainer.datamodule  # type: ignore[attr-defined]
-            inputs, truth, rows = (torch.cat(parts) for parts in zip(*self.batches, strict=True))
-            if len(rows) < len(data.split.train):  # in a network's case the run folder's losses would show it
-                log.warning("fitted on %d of %d training utterances only", len(rows), len(data.split.train))
+            x, _, truth, rows = (torch.cat(parts) for parts in zip(*self.batches, strict=True))
+            if len(rows) < len(self.data.split.train):  # in a network's case the run folder's losses would show it
+                log.warning("fitted on %d of %d training utterances only", len(rows), len(self.data.split.train))
             order = rows.argsort()
-            self.net.fit(inputs[order], truth[order], self.seed, data.speakers[rows[order].cpu()])
+            self.net.fit(x[order], truth[order], self.seed, self.data.speakers[rows[order].cpu()])
             self.batches.clear()
             self.trainer.should_stop = True
 
@@ -180,5 +196,5 @@ class EstimatorClassifier(EmotionClassifier):
             raise ConfigError(
                 "validation comes before the estimator is fitted, which is with the last training batch",
                 where="trainer.val_check_interval, trainer.max_steps",
-                do="leave them as they are in conf/trainer/auto.yaml",
+                do="leave them as they are in Lightning",
             )

@@ -1,22 +1,39 @@
-"""Lightning's Trainer, as a run needs it: what the user chose, and what is not to choose."""
+"""Lightning's Trainer, as a run needs it: what the user chose, and what every run has."""
 
 from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.callbacks import TQDMProgressBar
-from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.callbacks import Callback, TQDMProgressBar
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.profilers import AdvancedProfiler, Profiler, SimpleProfiler
 
+from ser.build import build, check_against
 from ser.errors import ConfigError
 from ser.training import checkpoint
 from ser.training.history import History
+from ser.training.monitor import Monitor
+
+OURS = {
+    "logger": "use the group logger=tensorboard, csv, wandb, mlflow or none",
+    "callbacks": "use the group callbacks=early_stopping, or callbacks.<name>._target_=<any callback of Lightning's>",
+    "default_root_dir": "use hydra.run.dir=<folder>",
+    "enable_checkpointing": "leave it out: a run without checkpoints can't be evaluated (debug=one_batch has none)",
+    "plugins": "leave it out: it writes the checkpoints",
+    "num_sanity_val_steps": "leave it out: an estimator has nothing to validate before its fit",
+    "use_distributed_sampler": "leave it out: every process has its own part of the batches already",
+    "enable_model_summary": "leave it out: the summary counts the parameters",
+    "barebones": "leave it out: it has neither checkpoints nor metrics",
+    "reload_dataloaders_every_n_epochs": "leave it out: the loaders follow the epochs",
+}
+"""Keys of Lightning's Trainer that every run has its own value for, and what to do instead."""
 
 logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # no advertisements; what matters is said here
 logging.getLogger("fontTools").setLevel(logging.WARNING)  # at work on the fonts of a PDF
@@ -25,8 +42,36 @@ warnings.filterwarnings("ignore", message="Checkpoint directory .* exists")  # t
 warnings.filterwarnings("ignore", message=".*returned `None`.*")  # how an estimator takes part in the loop
 
 
-def for_training(settings: Mapping[str, Any], precision: str, folder: Path, history: History) -> L.Trainer:
-    """The trainer of a run: checkpoints, history and TensorBoard go to its folder.
+def check(settings: Mapping[str, Any]) -> None:
+    """Refuse keys and types that Lightning's Trainer does not take, before any work.
+
+    Raises:
+        ConfigError: naming the key.
+    """
+    for name in settings:
+        if name in OURS:
+            raise ConfigError("every run has its own value for this key", where=f"trainer.{name}", do=OURS[name])
+    check_against(settings, L.Trainer, "trainer")
+
+
+def limits(settings: Mapping[str, Any]) -> list[str] | None:
+    """The settings by which an epoch is not all of the data, such as "trainer.fast_dev_run"; None if there is none."""
+    limited = [name for name in ("fast_dev_run", "overfit_batches") if settings.get(name)]
+    shares = {name: settings.get(name) for name in ("limit_train_batches", "limit_val_batches")}
+    limited += [name for name, share in shares.items() if share is not None and repr(share) != "1.0"]  # 1: one batch
+    return [f"trainer.{name}" for name in limited] or None
+
+
+def for_training(
+    settings: Mapping[str, Any],
+    precision: str,
+    folder: Path,
+    history: History,
+    monitor: Monitor,
+    callbacks: Iterable[Callback],
+    log_to: Logger | None,
+) -> L.Trainer:
+    """The trainer of a run: checkpoints and history go to its folder.
 
     Args:
         settings: keys of Lightning's Trainer; None leaves its own default.
@@ -35,13 +80,14 @@ def for_training(settings: Mapping[str, Any], precision: str, folder: Path, hist
     Raises:
         ConfigError: if Lightning refuses the settings.
     """
-    bars = [TQDMProgressBar(refresh_rate=20)] if settings["enable_progress_bar"] else []
+    bars = [TQDMProgressBar(refresh_rate=20)] if settings.get("enable_progress_bar", True) else []
     chosen = {name: value for name, value in settings.items() if value is not None}
+    chosen |= {"precision": precision, "profiler": _profiler(settings.get("profiler"), folder)}
     try:
         return L.Trainer(
-            **chosen | {"precision": precision},
-            callbacks=[history, *checkpoint.callbacks(folder / "checkpoints"), *bars],
-            logger=TensorBoardLogger(folder, name="tensorboard", version=""),
+            **chosen,
+            callbacks=[history, *checkpoint.callbacks(folder / "checkpoints", monitor), *callbacks, *bars],
+            logger=log_to or False,
             plugins=[checkpoint.AtomicCheckpointIO()],
             default_root_dir=folder,
             num_sanity_val_steps=0,
@@ -55,10 +101,32 @@ def for_training(settings: Mapping[str, Any], precision: str, folder: Path, hist
         raise ConfigError(f"Lightning's Trainer refuses its settings: {error}", where="trainer", do=do) from error
 
 
-def for_scoring(settings: Mapping[str, Any], precision: str) -> L.Trainer:
-    """A trainer that predicts and leaves nothing behind."""
-    chosen = {**settings, "precision": precision}
-    return L.Trainer(**chosen, logger=False, enable_checkpointing=False, enable_model_summary=False)
+def logger(settings: dict[str, Any], folder: Path) -> Logger | None:
+    """Lightning's logger, to the run folder; None without settings.
+
+    Raises:
+        ConfigError: if it needs a package that is not installed.
+    """
+    if not settings:
+        return None
+    try:
+        return build(settings, where="logger", save_dir=str(folder))  # type: ignore[no-any-return]
+    except ImportError as error:
+        package = settings["_target_"].rsplit(".", 1)[-1].removesuffix("Logger").lower()
+        raise ConfigError(
+            f"this logger needs a package that is not installed: {error}",
+            where="logger",
+            do=f'pip install "ser[{package}]", or use another, such as logger=csv',
+        ) from error
+
+
+def _profiler(name: str | None, folder: Path) -> Profiler | str | None:
+    """Lightning's, writing to the run folder: what it logs otherwise would be lost among the bars."""
+    kinds: dict[str | None, type[SimpleProfiler] | type[AdvancedProfiler]] = {
+        "simple": SimpleProfiler,
+        "advanced": AdvancedProfiler,
+    }
+    return kinds[name](dirpath=folder, filename="profile") if name in kinds else name
 
 
 def fastest_precision(accelerator: str) -> str:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -8,18 +9,27 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from omegaconf import OmegaConf
 
+from ser.corpora import ravdess
 from ser.demo import corpus as synthetic
 from ser.demo import voice
 from ser.errors import ConfigError, DataError
-from ser.utterances import EMOTIONS
 
 SMALL = {"speakers": (1, 2), "statements": 1, "repetitions": 1, "seconds": 0.4, "rate": 16000}
 
 
 def make(root: Path) -> dict[str, str]:
-    synthetic.generate(root, **SMALL)
+    synthetic.fetch(root, **SMALL)
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in root.rglob("*.wav")}
+
+
+def test_the_configuration_has_the_default_settings() -> None:
+    settings = OmegaConf.load(Path(__file__).parents[2] / "conf/data/synthetic.yaml").fetch
+    defaults = inspect.signature(synthetic.fetch).parameters
+    assert settings.pop("_target_") == "ser.demo.corpus.fetch"
+    assert {name: defaults[name].default for name in settings} == {**settings, "speakers": tuple(settings.speakers)}
+    assert [*defaults] == ["root", *settings]
 
 
 def test_default_corpus_counts_as_ravdess() -> None:
@@ -30,11 +40,12 @@ def test_default_corpus_counts_as_ravdess() -> None:
 
 
 def test_files_read_as_an_utterance_table(tmp_path: Path) -> None:
-    listing = synthetic.read(tmp_path / "corpus", **SMALL)
+    make(tmp_path / "corpus")
+    listing = ravdess.read(tmp_path / "corpus")
     assert len(listing.table) == 2 * 15
     assert not listing.problems
-    assert set(listing.table["emotion"]) == set(EMOTIONS)
-    assert set(zip(listing.table["speaker"], listing.table["sex"], strict=True)) == {(1, "male"), (2, "female")}
+    assert set(listing.table["emotion"]) == set(ravdess.EMOTIONS)
+    assert set(zip(listing.table["speaker"], listing.table["sex"], strict=True)) == {("01", "male"), ("02", "female")}
     for path in listing.table["path"]:
         info = soundfile.info(path)
         assert (info.samplerate, info.channels, info.subtype) == (16000, 1, "PCM_16")
@@ -51,27 +62,28 @@ def test_same_settings_same_bytes_and_each_take_its_own(tmp_path: Path) -> None:
 
 def test_takes_are_frozen() -> None:
     takes = [voice.take(0, codes) for codes in synthetic.utterances(range(1, 25), 2, 2)]
-    numbers = np.array([[take.f0, take.tract, take.level, *take.delivery] for take in takes])
+    numbers = np.array([[*take, *how] for *take, how in takes])
+    assert {type(number) for *take, how in takes for number in (*take, *how)} == {float}, "NumPy's would widen float32"
     assert hashlib.sha256(np.round(numbers, 3).astype("<f4").tobytes()).hexdigest()[:16] == "7d0d7d02645327e2"
 
 
 def test_other_settings_are_refused_and_nothing_is_touched(tmp_path: Path) -> None:
     before = make(tmp_path / "corpus")
     with pytest.raises(DataError, match="other settings"):
-        synthetic.generate(tmp_path / "corpus", **{**SMALL, "seed": 1})
+        synthetic.fetch(tmp_path / "corpus", **{**SMALL, "seed": 1})
     assert make(tmp_path / "corpus") == before
 
 
 def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no synthetic corpus"):
-        synthetic.generate(tmp_path, **SMALL)
+        synthetic.fetch(tmp_path, **SMALL)
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("wrong", [{"speakers": (0,)}, {"speakers": ()}, {"statements": 3}, {"seconds": 0.0}])
 def test_settings_out_of_range_are_refused(tmp_path: Path, wrong: dict[str, object]) -> None:
     with pytest.raises(ConfigError):
-        synthetic.generate(tmp_path / "corpus", **{**SMALL, **wrong})
+        synthetic.fetch(tmp_path / "corpus", **{**SMALL, **wrong})
     assert not list(tmp_path.iterdir())
 
 
@@ -105,9 +117,9 @@ def spoken(tmp_path_factory: pytest.TempPathFactory) -> tuple[np.ndarray, np.nda
     from ser.features import audio
     from ser.features.mel import Mel
 
-    listing = synthetic.read(
-        tmp_path_factory.mktemp("spoken") / "corpus", speakers=range(1, 9), repetitions=1, rate=16000
-    )
+    root = tmp_path_factory.mktemp("spoken") / "corpus"
+    synthetic.fetch(root, speakers=range(1, 9), repetitions=1, rate=16000)
+    listing = ravdess.read(root)
     mel = Mel(16000, 512, 256, 64, 0.0, None, -100.0)
     clips = [mel(torch.from_numpy(audio.read(path)[0]), 16000) for path in listing.table["path"]]
     values = torch.stack([torch.cat((clip.mean(0), clip.std(0))) for clip in clips]).numpy()

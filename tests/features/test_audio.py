@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+import xxhash
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -106,15 +107,69 @@ def test_samples_without_a_voice_are_a_problem(tmp_path: Path, wave: NDArray[np.
     assert not len(samples)
 
 
+@pytest.mark.parametrize("name", ["a.wav", "a.flac"])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_a_segment_is_that_part_of_the_recording(tmp_path: Path, name: str, channels: int) -> None:
+    path = written(tmp_path / name, np.stack([voice(), voice()[::-1]], axis=1)[:, :channels])
+    whole = audio.read(path)[0]
+    for start, end in ((0.0, 0.1), (0.05, 0.1), (0.05, np.inf), (0.1, 0.2), (0.19, 0.25), (0.1, 0.1001)):
+        wave, facts = audio.read(path, start, end)
+        np.testing.assert_array_equal(wave, whole[round(start * RATE) : round(min(end, 0.2) * RATE)])
+        assert (facts.rate, facts.channels, facts.problem) == (RATE, channels, "")
+        assert facts.seconds == len(wave) / RATE
+        assert facts.samples == xxhash.xxh3_128_hexdigest(wave.tobytes())
+
+
+def test_a_segment_is_read_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read, asked = soundfile.SoundFile.read, []
+
+    def noting(file: soundfile.SoundFile, frames: int, **form: Any) -> NDArray[np.generic]:
+        asked.append(frames)
+        values: NDArray[np.generic] = read(file, frames, **form)
+        return values
+
+    path = written(tmp_path / "a.wav", voice())
+    monkeypatch.setattr(soundfile.SoundFile, "read", noting)
+    audio.read(path, 0.15, 0.16)
+    assert asked == [RATE // 100]
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "problem"),
+    [
+        (0.2, 0.3, "begins after the recording"),
+        (5.0, np.inf, "begins after the recording"),
+        (0.1, 0.31, "ends after the recording"),
+        (0.1, 0.29, ""),
+        (0.1, 0.1, "no segment: from 0.1 to 0.1 s"),
+        (0.1, 0.05, "no segment: from 0.1 to 0.05 s"),
+        (-1.0, 0.1, "no segment: from -1 to 0.1 s"),
+        (0.0, np.nan, "no segment: from 0 to nan s"),
+        (0.1, 0.1 + 1e-6, "empty"),
+    ],
+)
+def test_a_segment_that_the_recording_has_not_is_a_problem(
+    tmp_path: Path, start: float, end: float, problem: str
+) -> None:
+    wave, facts = audio.read(written(tmp_path / "a.wav", voice()), start, end)
+    assert facts.problem == problem
+    assert bool(len(wave)) != bool(problem)
+
+
+def test_the_end_of_a_long_segment_may_be_less_exact(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.wav", np.resize(voice(), 20 * 8000), 8000)
+    assert [audio.read(path, 0.0, end)[1].problem for end in (20.15, 20.25)] == ["", "ends after the recording"]
+
+
 @pytest.mark.parametrize("content", [b"RIFF", b"hello, this is no sound" * 100, bytes(5000)])
 def test_what_is_no_recording_is_unreadable(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.wav").write_bytes(content)
     assert audio.read(tmp_path / "a.wav")[1].problem.startswith("unreadable: ")
 
 
-def test_a_file_that_is_not_there_or_a_folder_is_unreadable(tmp_path: Path) -> None:
+def test_a_file_that_is_not_there_and_a_folder_are_problems(tmp_path: Path) -> None:
     assert audio.read(tmp_path / "absent.wav")[1].problem == "unreadable: No such file or directory"
-    assert audio.read(tmp_path)[1].problem.startswith("unreadable: ")
+    assert audio.read(tmp_path)[1].problem == "a folder without a recording"
 
 
 @pytest.mark.parametrize("size", [0x7FFFFFFF, 0xFFFFFFFF])
@@ -150,7 +205,7 @@ def test_a_rate_that_no_recorder_has_is_a_problem(tmp_path: Path, rate: int) -> 
 
 
 @pytest.mark.parametrize("suffix", ["wav", "flac"])
-def test_no_change_of_bytes_raises(tmp_path: Path, suffix: str) -> None:
+def test_no_change_of_bytes_or_segment_raises(tmp_path: Path, suffix: str) -> None:
     good = written(tmp_path / f"good.{suffix}", voice(500)).read_bytes()
     path = tmp_path / f"bad.{suffix}"
 
@@ -158,13 +213,14 @@ def test_no_change_of_bytes_raises(tmp_path: Path, suffix: str) -> None:
     @given(
         changes=st.lists(st.tuples(st.integers(0, 99), st.integers(0, 255)), max_size=4),
         length=st.integers(0, len(good)),
+        segment=st.sampled_from([(0.0, np.inf), (0.002, 0.008)]) | st.tuples(st.floats(), st.floats()),
     )
-    def check(changes: list[tuple[int, int]], length: int) -> None:
+    def check(changes: list[tuple[int, int]], length: int, segment: tuple[float, float]) -> None:
         content = bytearray(good)
         for place, value in changes:
             content[place] = value
         path.write_bytes(content[:length])
-        wave, facts = audio.read(path)
+        wave, facts = audio.read(path, *segment)
         assert bool(len(wave)) != bool(facts.problem)
         assert np.isfinite(wave).all()
 

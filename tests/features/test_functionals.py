@@ -9,7 +9,6 @@ from torch import Tensor
 
 from ser.features import pitch
 from ser.features.functionals import STATISTICS, TIMING, Functionals, _statistics
-from ser.features.resample import resample
 
 FEATURE = Functionals(
     sample_rate=16000,
@@ -121,13 +120,3 @@ def test_threads_agree() -> None:
     with ThreadPoolExecutor(4) as pool:
         together = list(pool.map(lambda wave: FEATURE(wave, 16000), waves))
     assert all(torch.equal(FEATURE(wave, 16000), values) for wave, values in zip(waves, together, strict=True))
-
-
-@pytest.mark.parametrize("rate", [8000, 16000, 22050, 44100, 48000])
-@pytest.mark.parametrize("samples", [0, 1, 100, 4801])
-def test_resampling_is_that_of_torchaudio(rate: int, samples: int) -> None:
-    from torchaudio.functional import resample as reference
-
-    wave = torch.rand(samples, generator=torch.Generator().manual_seed(0)) - 0.5
-    expected = reference(wave, rate, 16000) if samples else wave
-    torch.testing.assert_close(resample(wave, rate, 16000), expected, atol=1e-5, rtol=0)

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
+from ser.build import check
 from ser.errors import ConfigError
 from ser.features import smile
 from ser.features.smile import Smile
@@ -17,7 +18,7 @@ def voice(seconds: float = 1.0, f0: float = 200.0) -> torch.Tensor:
 
 
 @pytest.mark.parametrize(("feature_set", "dim"), [("eGeMAPSv02", 88), ("ComParE_2016", 6373)])
-def test_one_finite_vector_an_utterance(feature_set: str, dim: int) -> None:
+def test_one_finite_vector_per_utterance(feature_set: str, dim: int) -> None:
     pytest.importorskip("opensmile")
     feature = Smile(feature_set, 16000)
     assert len(set(feature.names)) == dim
@@ -53,9 +54,8 @@ def test_threads_agree() -> None:
 
 
 def test_an_unknown_set_is_refused() -> None:
-    pytest.importorskip("opensmile")
-    with pytest.raises(ConfigError, match=r"(?s)no set 'GeMAPSv9'.*eGeMAPSv02"):
-        _ = Smile("GeMAPSv9", 16000).names
+    with pytest.raises(ConfigError, match=r"(?s)features\.feature_set: 'GeMAPSv9' is not accepted.*eGeMAPSv02"):
+        check({"_target_": "ser.features.smile.Smile", "feature_set": "GeMAPSv9"}, "features")
 
 
 def test_without_the_package_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ FRACTIONS = st.floats(0.05, 0.95)
 SEEDS = st.integers(0, 2**32 - 1)
 
 
-def halves(table: pd.DataFrame) -> tuple[list[int], list[int]]:
+def halves(table: pd.DataFrame) -> tuple[list[str], list[str]]:
     speakers = sorted(set(table["speaker"]))
     return speakers[: (len(speakers) + 1) // 2], speakers[(len(speakers) + 1) // 2 :]
 
@@ -61,7 +61,7 @@ def test_emotions_are_in_proportion_within_one_utterance(table: pd.DataFrame, fr
 def test_neither_the_order_of_rows_nor_test_speakers_matter(table: pd.DataFrame, fraction: float, seed: int) -> None:
     parts = split(table, fraction, seed)
     other = shuffled(table, seed)
-    assert split(other, fraction, seed).fingerprint(other) == parts.fingerprint(table)
+    assert split(other, fraction, seed).fingerprint() == parts.fingerprint()
     alone = table[table["speaker"].isin(halves(table)[0])].reset_index(drop=True)
     development = Reference(*halves(table), fraction).split(alone, seed)
     for part in ("train", "val"):
@@ -72,27 +72,27 @@ def test_neither_the_order_of_rows_nor_test_speakers_matter(table: pd.DataFrame,
 def test_the_reference_corpus_is_split_as_ever() -> None:
     parts = REFERENCE.split(CORPUS, 1)
     assert (len(parts.train), len(parts.val), len(parts.test)) == (752, 388, 300)
-    assert parts.fingerprint(CORPUS) == "996320de1a827268"
+    assert parts.fingerprint() == "996320de1a827268"
 
 
 def test_the_seed_decides_who_validates_and_nothing_else() -> None:
     one, same, other = (REFERENCE.split(CORPUS, seed) for seed in (1, 1, 2))
-    assert one == same
+    assert one.part_of().equals(same.part_of())
     assert one.test == other.test
     assert 0.2 < len(set(one.val) & set(other.val)) / len(one.val) < 0.5  # as many as by chance
 
 
 def test_listed_speakers_that_the_corpus_lacks_are_not_there() -> None:
-    part = CORPUS[CORPUS["speaker"] < 20].reset_index(drop=True)
+    part = CORPUS[CORPUS["speaker"] < "20"].reset_index(drop=True)
     parts = REFERENCE.split(part, 1)
     assert parts.test == ()
-    assert parts.test_speakers == (20, 21, 22, 23, 24)
+    assert parts.test_speakers == ("20", "21", "22", "23", "24")
     assert ids(part, parts.val) == ids(CORPUS, REFERENCE.split(CORPUS, 1).val)
 
 
 def test_a_speaker_in_both_lists_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"speakers \[3, 4\] are in both development and test"):
-        Reference([1, 2, 3, 4], [4, 3, 20], 0.34).split(CORPUS, 1)
+    with pytest.raises(ConfigError, match="speakers 3, 4 are in both development and test"):
+        Reference([1, 2, "03", 4], ["04", 3, 20], 0.34).split(CORPUS, 1)
 
 
 @pytest.mark.parametrize("fraction", [0.0, 1.0, -0.1, 34, math.nan])
@@ -103,5 +103,5 @@ def test_what_is_no_fraction_is_refused(fraction: float) -> None:
 
 @pytest.mark.parametrize(("speakers", "fraction"), [([], 0.34), ([99], 0.34), ([1], 0.999)])
 def test_nothing_to_train_on_is_refused(speakers: list[int], fraction: float) -> None:
-    with pytest.raises(ConfigError, match=r"(?s)no utterance in its train part.*protocol\.dev_speakers"):
+    with pytest.raises(ConfigError, match=r"(?s)no utterance in its train part.*where: protocol"):
         Reference(speakers, [20], fraction).split(CORPUS, 1)

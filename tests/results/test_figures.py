@@ -1,14 +1,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import combinations
+from itertools import combinations, product
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
-from example_predictions import chosen, made_up
+from example_predictions import LABELS, chosen, made_up
 from matplotlib.axis import Tick
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -17,9 +18,8 @@ from matplotlib.transforms import Bbox
 from PIL import Image
 
 from ser.results import figures, predictions
-from ser.utterances import EMOTIONS
 
-OF_PREDICTIONS = (figures.confusion_matrix, figures.per_emotion, figures.per_actor)
+OF_PREDICTIONS = (figures.confusion_matrix, figures.per_emotion, figures.per_speaker)
 NAMES = [f"{draw.__name__}.{kind}" for draw in OF_PREDICTIONS for kind in ("png", "pdf")]
 
 
@@ -36,6 +36,10 @@ def drawn(scored: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return folder
 
 
+def curves(epochs: int, best: int = 0, **columns: list[float]) -> Figure:
+    return figures.learning_curves(history(epochs, **columns), best)
+
+
 def history(epochs: int, **columns: list[float]) -> pd.DataFrame:
     """A run whose validation loss is lowest at two thirds of its epochs."""
     epoch = np.arange(epochs)
@@ -46,7 +50,18 @@ def history(epochs: int, **columns: list[float]) -> pd.DataFrame:
 
 
 def all_happy() -> pd.DataFrame:
-    return chosen(EMOTIONS, ["happy"] * 8, [1] * 8)
+    return chosen(LABELS, ["happy"] * 8, ["01"] * 8)
+
+
+def many_speakers() -> pd.DataFrame:
+    return chosen(["sad"] * 3000, ["sad", "calm"] * 1500, [f"{number:04d}" for number in range(3000)])
+
+
+def named(count: int, length: int) -> pd.DataFrame:
+    """Every pair of so many labels, with names of so many letters; the speakers' are as long."""
+    labels = [f"{chr(97 + number)}".ljust(length, "m") for number in range(count)]
+    truth, predicted = zip(*product(labels, labels), strict=True)
+    return chosen(truth, predicted, [labels[number % 5 % count] for number in range(count**2)], labels)
 
 
 def words(figure: Figure) -> list[str]:
@@ -89,8 +104,8 @@ def test_csv_alone_draws_the_same_bytes_again(drawn: Path, tmp_path: Path) -> No
 
 def test_equal_histories_give_equal_bytes(tmp_path: Path) -> None:
     history(5).to_csv(tmp_path / "metrics.csv", index=False)
-    one = figures.save(figures.learning_curves(history(5)), tmp_path / "one")
-    other = figures.save(figures.learning_curves(pd.read_csv(tmp_path / "metrics.csv")), tmp_path / "other")
+    one = figures.save(figures.learning_curves(history(5), 3), tmp_path / "one")
+    other = figures.save(figures.learning_curves(pd.read_csv(tmp_path / "metrics.csv"), 3), tmp_path / "other")
     assert [file.read_bytes() for file in one] == [file.read_bytes() for file in other]
 
 
@@ -117,15 +132,15 @@ def test_nothing_stays_behind_in_pyplot(tmp_path: Path) -> None:
     assert dict(matplotlib.rcParams) == before
 
 
-# What stands on them
+# What they show
 
 
 def test_confusion_matrix_shows_shares_and_counts(scored: pd.DataFrame) -> None:
     figure = figures.confusion_matrix(scored)
     said = words(figure)
     assert {"predicted emotion", "true emotion", "share of the true emotion, utterances beneath"} <= set(said)
-    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == list(EMOTIONS)
-    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == list(EMOTIONS)
+    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == list(LABELS)
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == list(LABELS)
     cells = pd.crosstab(scored["emotion"], scored["predicted"])
     numbers = [int(word) for word in said if word.isdigit()]
     assert sorted(numbers) == sorted(cells.to_numpy()[cells > 0])
@@ -133,8 +148,8 @@ def test_confusion_matrix_shows_shares_and_counts(scored: pd.DataFrame) -> None:
     assert sum(word.endswith("%") for word in said) == len(numbers)
 
 
-def test_cells_stand_at_their_truth_and_prediction() -> None:
-    figure = figures.confusion_matrix(chosen(["neutral"] * 8, ["neutral", *["calm"] * 7], [1] * 8))
+def test_cells_are_at_their_truth_and_prediction() -> None:
+    figure = figures.confusion_matrix(chosen(["neutral"] * 8, ["neutral", *["calm"] * 7], ["01"] * 8))
     shares = {text.get_text(): text.get_position() for text in figure.axes[0].texts}
     assert shares["13%"] == (0.5, 0.5), "an eighth, half a percent rounded up"
     assert shares["88%"] == (1.5, 0.5)
@@ -142,14 +157,14 @@ def test_cells_stand_at_their_truth_and_prediction() -> None:
 
 
 def test_emotions_that_never_come_up_are_left_out() -> None:
-    rows = chosen(["sad", "sad", "angry"], ["sad", "happy", "angry"], [1, 1, 1])
+    rows = chosen(["sad", "sad", "angry"], ["sad", "happy", "angry"], ["01"] * 3)
     said = words(figures.confusion_matrix(rows))
-    assert {"happy", "sad", "angry"} == set(said) & set(EMOTIONS)
+    assert {"happy", "sad", "angry"} == set(said) & set(LABELS)
     assert not any(word.startswith("calm") for word in words(figures.per_emotion(rows)))
 
 
 def test_row_without_utterances_is_grey() -> None:
-    figure = figures.confusion_matrix(chosen(["sad"], ["happy"], [1]))
+    figure = figures.confusion_matrix(chosen(["sad"], ["happy"], ["01"]))
     colours = figure.axes[0].collections[0].to_rgba(figure.axes[0].collections[0].get_array()).reshape(2, 2, 4)
     assert (colours[0, :, 3] == 0).all(), "happy never occurs: the ground shows through"
     assert (colours[1, :, 3] == 1).all()
@@ -168,62 +183,78 @@ def test_score_that_is_not_defined_is_no_zero() -> None:
     assert words(figures.per_emotion(all_happy())).count("n/a") == 7, "the precision of what was never predicted"
 
 
-def test_actors_are_drawn_best_first_with_sex_and_mean() -> None:
-    truth = ["sad", "calm"] * 3
-    rows = chosen(truth, ["sad", "angry", "sad", "calm", "angry", "angry"], [1, 1, 2, 2, 3, 3])
-    figure = figures.per_actor(rows)
+def test_speakers_are_drawn_best_first_with_sex_mean_and_chance() -> None:
+    truth, speakers = ["sad", "calm"] * 3, ["01", "01", "02", "02", "03", "03"]
+    rows = chosen(truth, ["sad", "angry", "sad", "calm", "angry", "angry"], speakers)
+    figure = figures.per_speaker(rows)
     said = words(figure)
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["02", "01", "03"]
-    assert {"female (mean 100.0%)", "male (mean 25.0%)", "mean 50.0%", "chance 12.5%"} <= set(said)
-    assert {"actor", "accuracy (%)"} <= set(said)
+    assert {"female (mean 100.0%)", "male (mean 25.0%)", "mean 50.0%", "chance 50.0%"} <= set(said), "two labels occur"
+    assert {"speaker", "accuracy (%)"} <= set(said)
     female, male, mean, _ = figure.axes[0].lines
     assert (list(female.get_xdata()), list(male.get_xdata())) == ([100], [50, 0])
     assert female.get_marker() != male.get_marker(), "sex is not told by colour alone"
     assert list(mean.get_xdata()) == [50, 50]
 
 
-def test_absent_sex_is_not_in_the_legend() -> None:
-    assert not any(word.startswith("female") for word in words(figures.per_actor(all_happy())))
+def test_speakers_of_unknown_sex_are_drawn_as_such() -> None:
+    figure = figures.per_speaker(chosen(["sad", "calm"], ["sad", "sad"], ["S 1", "$a$b"]))
+    assert "unknown (mean 50.0%)" in words(figure)
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["S 1", "$a$b"], "no formula"
+    speakers, _, _ = figure.axes[0].lines
+    assert list(speakers.get_xdata()) == [100, 0]
+
+
+def test_thousands_of_speakers_fit_on_a_page() -> None:
+    figure = figures.per_speaker(many_speakers())
+    assert figure.get_figheight() < 10
+    assert "0000" not in words(figure)
+
+
+@pytest.mark.parametrize("share", np.linspace(0, 1, 101))
+def test_text_contrasts_with_its_cell(share: float) -> None:
+    """At least 4.5:1, what WCAG asks of small text."""
+
+    def luminance(colour: Any) -> float:
+        channels = np.array(matplotlib.colors.to_rgb(colour))
+        linear = np.where(channels <= 0.03928, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+        return float(linear @ (0.2126, 0.7152, 0.0722))
+
+    ground = matplotlib.colormaps["Blues"](share)
+    dark, light = sorted((luminance(figures.ink(share)), luminance(ground)))
+    assert (light + 0.05) / (dark + 0.05) >= 4.5
 
 
 def test_curves_mark_the_best_epoch() -> None:
-    said = words(figures.learning_curves(history(70)))
+    said = words(curves(70, best=46))
     assert {"training", "validation", "accuracy", "UAR", "macro-F1", "best epoch 46"} <= set(said)
     assert {"epoch", "cross-entropy", "validation score (%)"} <= set(said)
 
 
 def test_single_epoch_can_be_seen() -> None:
-    figure = figures.learning_curves(history(1))
+    figure = curves(1)
     assert "best epoch 0" in words(figure)
-    curves = [line for axes in figure.axes for line in axes.lines if line.get_label() in ("training", "validation")]
-    assert [line.get_marker() for line in curves] == ["o", "s"]
-    for line in curves:
-        low, high = line.axes.get_ylim()
-        assert low < line.get_ydata()[0] < 0.97 * high, "the whole marker is inside"
+    lines = [line for axes in figure.axes for line in axes.lines if line.get_label() in ("training", "validation")]
+    assert [line.get_marker() for line in lines] == ["o", "o"]
+    assert not any(line.get_clip_on() for line in lines), "the whole marker is seen"
 
 
 def test_curves_without_training_loss_are_drawn() -> None:
-    said = words(figures.learning_curves(history(1).drop(columns=["train/loss", "val/macro_f1"])))
+    said = words(figures.learning_curves(history(1).drop(columns=["train/loss", "val/macro_f1"]), 0))
     assert "training" not in said
     assert "macro-F1" not in said
     assert "validation" in said
 
 
-def test_diverged_epochs_leave_a_gap() -> None:
-    figure = figures.learning_curves(history(4, **{"val/loss": [2.0, 1.5, np.inf, np.nan]}))
+def test_diverged_epochs_are_passed_over() -> None:
+    figure = curves(4, best=1, **{"val/loss": [2.0, 1.5, np.inf, np.nan]})
     assert "best epoch 1" in words(figure)
     assert figure.axes[0].get_ylim()[1] < 3
 
 
-def test_run_that_diverged_at_once_is_drawn_without_a_best_epoch() -> None:
+def test_run_that_diverged_at_once_is_drawn() -> None:
     never = {"val/loss": [np.nan, np.inf], "train/loss": [np.inf, np.nan]}
-    assert not any(word.startswith("best") for word in words(figures.learning_curves(history(2, **never))))
-
-
-def test_values_of_an_epoch_may_come_in_several_rows() -> None:
-    whole = history(6)
-    parts = pd.concat([whole[["epoch", "train/loss"]], whole.drop(columns="train/loss")]).sort_values("epoch")
-    assert words(figures.learning_curves(parts)) == words(figures.learning_curves(whole))
+    assert "accuracy" in words(curves(2, **never))
 
 
 # How they look
@@ -231,11 +262,20 @@ def test_values_of_an_epoch_may_come_in_several_rows() -> None:
 LOOKS: dict[str, Callable[[], Figure]] = {
     **{f"{draw.__name__} of 5": lambda draw=draw: draw(made_up(range(20, 25))) for draw in OF_PREDICTIONS},
     **{f"{draw.__name__} of 1": lambda draw=draw: draw(all_happy()) for draw in OF_PREDICTIONS},
-    "per_actor of 24": lambda: figures.per_actor(made_up(range(1, 25))),
+    "per_speaker of 24": lambda: figures.per_speaker(made_up(range(1, 25))),
+    "per_speaker of 3000": lambda: figures.per_speaker(many_speakers()),
+    **{
+        f"{draw.__name__} of {count} labels, {length} letters": lambda draw=draw, count=count, length=length: draw(
+            named(count, length)
+        )
+        for draw in OF_PREDICTIONS
+        for count in (2, 12)
+        for length in (9,)
+    },
     "confusion_matrix of thousands": lambda: figures.confusion_matrix(pd.concat([all_happy()] * 1440)),
-    **{f"{draw.__name__} of one": lambda draw=draw: draw(chosen(["sad"], ["sad"], [1])) for draw in OF_PREDICTIONS},
-    "70 epochs": lambda: figures.learning_curves(history(70)),
-    "1 epoch": lambda: figures.learning_curves(history(1)),
+    **{f"{draw.__name__} of one": lambda draw=draw: draw(chosen(["sad"], ["sad"], ["01"])) for draw in OF_PREDICTIONS},
+    "70 epochs": lambda: curves(70, best=46),
+    "1 epoch": lambda: curves(1),
 }
 
 

@@ -1,0 +1,1 @@
+"""Augmentations: training utterances, a whole batch at once, a little different every time."""

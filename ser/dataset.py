@@ -1,0 +1,73 @@
+"""A corpus ready for use: recordings that passed the audit, their features, their fingerprint."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from ser.corpora.audit import audit
+from ser.corpora.listing import Listing
+from ser.features import cache
+from ser.features.cache import Feature
+from ser.utterances import SEGMENT, relabelled, renaming
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Utterances and their features.
+
+    `table`: the utterance table; `rows`: `(row, dim)` float32, the features of all recordings on end, the last row
+    silence; `starts`, `lengths`: `(utterance,)`, where each utterance lies in `rows`; `recordings`: a digest of each
+    utterance's samples.
+    """
+
+    corpus: str
+    table: pd.DataFrame
+    rows: Tensor
+    starts: Tensor
+    lengths: Tensor
+    recordings: tuple[str, ...]
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hex digits of the content: which recordings there are, with which labels and speakers."""
+        columns = (self.table[name] for name in ("utterance", "speaker", "emotion"))
+        lines = ("\t".join(row) for row in zip(*columns, self.recordings, strict=True))
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+
+
+def prepare(data: Mapping[str, Any], listing: Listing, feature: Feature, cache_folder: Path) -> Dataset:
+    """Features from the cache or computed into it, the audit, the choice of labels.
+
+    Args:
+        data: the settings of the group `data`.
+        listing: what the corpus's reader found.
+    """
+    labels = data["labels"]
+    if labels is not None:
+        renaming(listing.labels, labels)  # before features take their time
+    place = ["path", *SEGMENT]
+    recordings = listing.table.assign(**{name: of for name, of in SEGMENT.items() if name not in listing.table})
+    bank = cache.bank(recordings[place], feature, cache_folder)
+    table = relabelled(audit(listing, bank.files, data["on_problem"]), labels)
+    files = recordings[place].reset_index(drop=True).join(bank.files).drop_duplicates(place)
+    found = table[place].merge(files, on=place, how="left", validate="many_to_one")
+    starts, lengths = (torch.tensor(found[name].to_numpy(dtype="int64")) for name in ("start_row", "length"))
+    return Dataset(corpus_name(data), table, bank.rows, starts, lengths, tuple(found["samples"]))
+
+
+def corpus_name(data: Mapping[str, Any]) -> str:
+    """What the corpus of a group `data` is called in results: its table's name, or its own."""
+    return Path(data["file"]).stem if data.get("file") else str(data["name"])
+
+
+def reader_arguments(data: Mapping[str, Any]) -> dict[str, Any]:
+    """What the reader of a corpus is called with, out of the group `data`."""
+    return {name: data[name] for name in ("root", "file") if name in data}

@@ -1,0 +1,189 @@
+"""A checkpoint's score on a part of its protocol, or on another corpus: the recogniser on rows of a table."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from ser import dataset
+from ser.build import build
+from ser.dataset import Dataset
+from ser.errors import ConfigError, DataError
+from ser.provenance import provenance
+from ser.results import figures, importance, predictions, tables
+from ser.trained import recogniser, record, trust
+from ser.trained.recogniser import Recogniser
+from ser.utterances import class_indices, labels_of, rows_of
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A checkpoint, read: `about` is its record; `epoch` counts from 0."""
+
+    path: Path
+    about: dict[str, Any]
+    epoch: int
+    model: Recogniser
+    packages: Sequence[str]
+
+    @classmethod
+    def read(cls, settings: Mapping[str, Any]) -> Trained:
+        """The checkpoint that the settings name, on their device."""
+        path = record.find(settings["ckpt"])
+        checkpoint = record.read(path)
+        model = recogniser.of(checkpoint, path, settings["trust"]).to(_device(settings["device"]))
+        return cls(path, checkpoint["ser"], int(checkpoint["epoch"]), model, settings["trust"])
+
+
+def evaluate(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Score a checkpoint on the part `split` of its protocol; write tables and figures; return the metrics.
+
+    Args:
+        settings: plain values of what `conf/evaluate.yaml` composes.
+    """
+    trained = Trained.read(settings)
+    given, part, speakers = settings["data"], settings["split"], settings["test_speakers"]
+    other = "read" in given and dataset.corpus_name(given) != trained.about["about"]["corpus"]
+    named = [trained.path.stem, part]
+    named += [dataset.corpus_name(given)] if other else []
+    named += ["speakers", *map(str, speakers)] if speakers is not None else []
+    folder = output_folder(trained.path, settings["out"], "-".join(named))
+    found = _dataset(trained, settings)
+    if other:
+        rows, labels = rows_of_other(found.table, trained.model.labels, part, speakers)
+    else:
+        rows, labels = record.rows_to_score(trained.about, found.table, part, speakers), trained.model.labels
+    record.refuse_trained_on(trained.about, [found.recordings[row] for row in rows], part)
+    at = torch.tensor(rows)
+    batch_size = trained.about["config"]["batch_size"]
+    probabilities = trained.model.on_rows(found.rows, found.starts[at], found.lengths[at], batch_size)
+    kept = [trained.model.labels.index(label) for label in labels]
+    shares = probabilities[:, kept] / probabilities[:, kept].sum(1, keepdims=True)
+    scored = found.table.iloc[list(rows)]
+    scored = scored.assign(emotion=pd.Categorical(scored["emotion"].astype(str), labels))
+    results = predictions.build(scored, shares if other else probabilities)
+    predictions.write(results, folder / f"{part}_results.csv")
+    facts = record.facts(trained.about, scored, part, other) | {
+        "scored_corpus": found.corpus,
+        "scored_corpus_fingerprint": found.fingerprint,
+        "checkpoint": {"file": trained.path.name, "epoch": trained.epoch},
+        "labels_left_out": sorted({*trained.model.labels, *labels_of(found.table)} - set(labels)),
+        "evaluated_by": provenance(),
+    }
+    metrics = tables.write_all(results, folder, facts)
+    figures.draw_all(results, folder)
+    tables.show_metrics(metrics, title=str(folder))
+    return metrics
+
+
+def write_importance(settings: Mapping[str, Any]) -> Path:
+    """What a model of one vector per utterance listens to, on the utterances that it was chosen by; the folder."""
+    trained = Trained.read(settings)
+    if trained.model.input.frames != 1:
+        raise ConfigError(
+            "importance is by the dimensions of one vector per utterance; this model takes frames",
+            where=trained.path,
+            do="take a model of features=functionals, egemaps or compare",
+        )
+    folder = output_folder(trained.path, settings["out"], f"{trained.path.stem}-importance")
+    found = _dataset(trained, settings)
+    rows = torch.tensor(record.rows_to_score(trained.about, found.table, "val", None))
+    inputs, lengths = trained.model.inputs(found.rows, found.starts[rows], found.lengths[rows])
+    families = getattr(trained.model.feature, "families", trained.model.feature.names)
+    truth = torch.tensor(class_indices(found.table))[rows]
+    table = importance.permutation(
+        lambda x: trained.model.probabilities(x, lengths),
+        inputs,
+        truth,
+        families,
+        len(trained.model.labels),
+        trained.about["config"]["seed"],
+    )
+    importance.write(table, folder)
+    return folder
+
+
+def output_folder(path: Path, out: str | None, name: str) -> Path:
+    """`out`, or a folder of this name under `evaluation` in the checkpoint's run folder.
+
+    Raises:
+        ConfigError: if neither is there: nothing is written where nobody asked.
+    """
+    if out:
+        return Path(out)
+    run = path.absolute().parent.parent
+    if path.absolute().parent.name != "checkpoints" or not (run / "metrics.csv").exists():
+        raise ConfigError(
+            "this checkpoint is in no run folder, so there is no place for its results",
+            where=path,
+            do="give out=FOLDER",
+        )
+    return run / "evaluation" / name
+
+
+def rows_of_other(
+    table: pd.DataFrame, known: Sequence[str], part: str, speakers: Sequence[object] | None
+) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """The rows of another corpus whose emotions the model knows, and these emotions in the model's order.
+
+    Raises:
+        ConfigError: if another part than "test" is asked for.
+        DataError: if there is no such row, or fewer than two such emotions.
+    """
+    if part != "test":
+        raise ConfigError("all of another corpus is test", where="split", do="leave it out")
+    labels = tuple(label for label in known if label in labels_of(table))
+    wanted = table["emotion"].isin(labels).to_numpy()
+    if speakers is not None:
+        wanted = wanted & np.isin(np.arange(len(table)), rows_of(table, speakers))
+    if len(labels) < 2 or not wanted.any():
+        raise DataError(
+            f"the model knows {', '.join(known)}; the corpus has {', '.join(labels_of(table))}: too few in common",
+            do="rename emotions with data.labels={theirs: ours}",
+        )
+    log.info("scored on %s; %d of %d utterances have another emotion", ", ".join(labels), *_left_out(table, labels))
+    return tuple(int(row) for row in np.flatnonzero(wanted)), labels
+
+
+def _left_out(table: pd.DataFrame, labels: Sequence[str]) -> tuple[int, int]:
+    return int((~table["emotion"].isin(labels)).sum()), len(table)
+
+
+def _dataset(trained: Trained, settings: Mapping[str, Any]) -> Dataset:
+    """The corpus of the training, wherever it is now, or the one that the settings name."""
+    given = settings["data"]
+    if "read" in given:
+        data = given
+        listing = build(data["read"], where="data.read", **dataset.reader_arguments(data))
+    else:
+        data = trained.about["config"]["data"] | {name: value for name, value in given.items() if value is not None}
+        reading = dataset.reader_arguments(data)
+        listing = trust.build(
+            data["read"], checkpoint=str(trained.path), packages=trained.packages, where="data.read", **reading
+        )
+    return dataset.prepare(data, listing, trained.model.feature, Path(settings["cache"]["dir"]))
+
+
+def _device(name: str) -> torch.device:
+    """The device of this name; "auto" is a GPU where there is one.
+
+    Raises:
+        ConfigError: if torch has none of this name.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(
+            f"torch can't use this device: {str(error).splitlines()[0]}", where="device", do="use cpu or auto"
+        ) from error

@@ -1,0 +1,75 @@
+"""What a finished run says of itself: `summary.json`, the learning curves, a table on the terminal."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ser.atomic import write_text
+from ser.dataset import Dataset
+from ser.protocols.split import Split
+from ser.provenance import provenance, versions
+from ser.results import figures, tables
+from ser.training import trainer
+from ser.training.monitor import Monitor
+from ser.utterances import speaker_key
+
+log = logging.getLogger(__name__)
+
+SCORES = ("loss", "accuracy", "uar", "macro_f1")
+
+
+def about(settings: dict[str, Any], found: Dataset, split: Split) -> dict[str, Any]:
+    """What has to be known beside every score of this run."""
+    overlap = split.overlap()
+    present = set(found.table["speaker"].map(speaker_key))
+    absent = [speaker for speaker in split.test_speakers if speaker_key(speaker) not in present]
+    if absent:
+        rest = "training and validation only" if not split.test else "the test is on the others"
+        log.info("test speakers %s absent: %s", ", ".join(absent), rest)
+    return {
+        "model": settings["model"]["name"],
+        "features": settings["features"]["name"],
+        "seed": settings["seed"],
+        "corpus": found.corpus,
+        "corpus_fingerprint": found.fingerprint,
+        "protocol": settings["protocol"]["name"],
+        "protocol_settings": {
+            key: value for key, value in settings["protocol"].items() if key not in ("name", "_target_")
+        },
+        "split_fingerprint": split.fingerprint(),
+        "overlap": overlap,
+        "validation": "seen speakers" if (overlap["train_val"] or {}).get("speakers") else "unseen speakers",
+        "n_train": len(split.train),
+        "n_val": len(split.val),
+        "monitor": settings["monitor"],
+        "limited_by": trainer.limits(settings["trainer"]),
+        **provenance(),
+    }
+
+
+def write(folder: Path, facts: dict[str, Any], history: list[dict[str, Any]], monitor: Monitor) -> float:
+    """Write `summary.json` and `learning_curves.png`, print the summary, return the best value of the monitored score.
+
+    Args:
+        facts: what is known of the run besides its scores.
+        history: the rows of `metrics.csv`.
+    """
+    best = monitor.best(history)
+    summary = {
+        **facts,
+        "best_epoch": best["epoch"],
+        "epochs": len(history),
+        **{f"val_{name}": best.get(f"val/{name}") for name in SCORES},
+        "train_seconds": round(sum(row["seconds"] for row in history), 3),
+        "versions": versions(),
+    }
+    write_text(folder / "summary.json", json.dumps(summary, indent=2) + "\n")
+    curves = figures.learning_curves(pd.DataFrame(history), best["epoch"])
+    figures.save(curves, folder / "learning_curves")
+    tables.show_summary({name: value for name, value in summary.items() if name != "versions"}, title=str(folder))
+    return float(best[monitor.name])
