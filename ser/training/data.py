@@ -12,7 +12,6 @@ from torch import Tensor
 from torch.utils.data import SequentialSampler
 
 from ser.augment.augmentation import Augmentation
-from ser.augment.crop_level import CropLevel
 from ser.dataset import Dataset
 from ser.features import inputs, normalise
 from ser.features.inputs import Input
@@ -40,7 +39,6 @@ class PartBatches:
         self.rank, self.ranks, self.epoch = rank, ranks, 0
         self.sampler: object = self  # where Lightning looks for `set_epoch`
         self.batch_sampler = None
-        self.places = self.levels = torch.empty(0)
 
     def set_epoch(self, epoch: int) -> None:
         """The next pass is that of this epoch."""
@@ -54,10 +52,6 @@ class PartBatches:
         if self.seed is not None:
             generator = torch.Generator().manual_seed((self.seed * 1_000_003 + self.epoch) % (1 << 63))
             rows = rows[torch.randperm(len(rows), generator=generator)]
-            # By row of the table: where each utterance is placed in this epoch, and how much louder, in deviations.
-            self.places, self.levels = torch.zeros(2, int(rows.max()) + 1)
-            self.places[rows] = torch.rand(len(rows), generator=generator)
-            self.levels[rows] = torch.randn(len(rows), generator=generator)
             if self.ranks > 1:  # every process takes as many steps, or the last ones would wait for each other
                 rows = rows[torch.arange(math.ceil(len(rows) / self.ranks) * self.ranks) % len(rows)]
         yield from torch.split(rows[self.rank :: self.ranks], self.batch_size)
@@ -74,7 +68,6 @@ class EmotionDataModule(L.LightningDataModule):
         self.split, self.settings, self.batch_size, self.seed = split, settings, batch_size, seed
         self.speakers = torch.tensor(dataset.table["speaker"].astype("category").cat.codes.to_numpy("int64"))
         self.normalisation = self._fit(dataset)
-        self.train_batches: PartBatches | None = None
         mean, deviation = self.normalisation.tensors(torch.device("cpu"))
         self._resident = {
             "rows": dataset.rows,
@@ -106,7 +99,7 @@ class EmotionDataModule(L.LightningDataModule):
 
     def train_dataloader(self) -> PartBatches:
         """The training part, in an order of its own every epoch."""
-        batches = self.train_batches = self._batches("train", self.seed)
+        batches = self._batches("train", self.seed)
         # A resumed run asks for its first batch before Lightning sets the epoch.
         if self.trainer and batches.sampler is batches:
             batches.set_epoch(self.trainer.fit_loop.epoch_progress.current.processed)  # type: ignore[attr-defined]
@@ -121,14 +114,8 @@ class EmotionDataModule(L.LightningDataModule):
         if self._resident["rows"].device != rows.device:
             self._resident = {name: tensor.to(rows.device) for name, tensor in self._resident.items()}
         here, frames = self._resident, self.settings.frames
-        drawn = self.train_batches if isinstance(augment, CropLevel) else None
-        place = self.settings.places(len(rows)) if drawn is None else drawn.places[rows]
-        place = (place if drawn is not None else augment.places(place)).to(rows.device)
+        place = augment.places(self.settings.places(len(rows))).to(rows.device)
         silence = len(here["rows"]) - 1
         source, lengths = inputs.sources(here["starts"][rows], here["lengths"][rows], place, frames, silence)
-        if drawn is not None and isinstance(augment, CropLevel):
-            x, level = inputs.gather(here["rows"], source).mT, augment.level * drawn.levels[rows]
-            x.sub_(here["mean"] - level[:, None, None]).div_(here["deviation"])
-            return Batch(x, lengths, here["truth"][rows], rows)
         x = augment(inputs.gather(here["rows"], source).mT, lengths)
         return Batch(x.sub_(here["mean"]).div_(here["deviation"]), lengths, here["truth"][rows], rows)
