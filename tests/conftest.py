@@ -7,7 +7,7 @@ import logging
 import os
 import runpy
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,6 +76,14 @@ def command(workplace: Path) -> Command:
         return said
 
     return run
+
+
+@pytest.fixture(scope="module")
+def without_pictures() -> Iterator[None]:
+    """Draw nothing: it takes longer than all else."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ser.results.figures.save", lambda figure, path: [])
+        yield
 
 
 def small(workplace: Path) -> list[str]:

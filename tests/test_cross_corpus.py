@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,7 +15,6 @@ import ser
 from ser.corpora import ravdess
 from ser.corpora.ravdess import EMOTIONS
 from ser.demo import corpus as synthetic
-from ser.results import figures
 
 THEIRS = {"happy": "happy", "sad": "sad", "angry": "angry", "calm": "bored"}
 """What the other corpus calls some of the emotions; it has no others."""
@@ -24,11 +22,7 @@ THEIRS = {"happy": "happy", "sad": "sad", "angry": "angry", "calm": "bored"}
 COMMON = ["happy", "sad", "angry"]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _without_pictures() -> Any:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(figures, "save", lambda figure, path: [])  # takes longer than all else
-        yield
+pytestmark = pytest.mark.usefixtures("without_pictures")
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,7 +16,6 @@ from conftest import Command
 
 import ser
 from ser import cli
-from ser.results import figures
 
 LABELS = ["bored to tears", "fâché", "keen"]
 SPEAKERS = ["007", "Ann-Marie", 'Bob "Bo" Ray', "Doe, Jane", "Zoë  Ü"]
@@ -43,11 +41,7 @@ def write_table(path: Path, rows: Sequence[Row]) -> Path:
     return path
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _without_pictures() -> Any:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(figures, "save", lambda figure, path: [])  # takes longer than all else
-        yield
+pytestmark = pytest.mark.usefixtures("without_pictures")
 
 
 @pytest.fixture(scope="module")

@@ -13,16 +13,11 @@ import pytest
 from conftest import ROOT, Command
 
 from ser import provenance
-from ser.results import figures
 
 QUICK = ["model=decision_tree", "trainer=cpu", "features.sample_rate=16000"]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _without_pictures() -> Any:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(figures, "save", lambda figure, path: [])  # takes longer than all else
-        yield
+pytestmark = pytest.mark.usefixtures("without_pictures")
 
 
 @pytest.fixture(scope="module")

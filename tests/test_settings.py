@@ -9,12 +9,7 @@ import pandas as pd
 import pytest
 from conftest import Command, small
 
-from ser.results import figures
-
-
-@pytest.fixture(autouse=True)
-def _without_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(figures, "save", lambda figure, path: [])  # takes longer than all else
+pytestmark = pytest.mark.usefixtures("without_pictures")
 
 
 @pytest.mark.parametrize(
