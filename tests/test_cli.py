@@ -279,6 +279,7 @@ def test_a_pipe_and_a_link_are_written_into(ckpt: str, wave: np.ndarray, tmp_pat
     assert (tmp_path / "there.csv").read_text() == expected
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/stdout").exists(), reason="no /dev/stdout")
 @pytest.mark.parametrize("redirected", [False, True])
 def test_a_table_on_standard_output_stands_alone_there(
@@ -296,6 +297,7 @@ def test_a_table_on_standard_output_stands_alone_there(
     assert said == (tmp_path / "p.csv").read_text()
 
 
+@pytest.mark.slow
 def test_the_table_is_written_even_if_nobody_reads_the_output(ckpt: str, wave: np.ndarray, tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", wave, 16000)
     process = start("predict", tmp_path / "a.wav", "--ckpt", ckpt, "--out", tmp_path / "p.csv", *TRUST)
@@ -333,6 +335,7 @@ def test_help_imports_nothing_heavy() -> None:
     assert not imported & {"torch", "numpy", "pandas", "hydra", "lightning", "matplotlib", "soundfile", "rich", "tqdm"}
 
 
+@pytest.mark.slow
 def test_predicting_imports_neither_training_nor_pictures(ckpt: str, wave: np.ndarray, tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", wave, 16000)
     arguments = ["predict", str(tmp_path / "a.wav"), "--ckpt", ckpt, "--out", str(tmp_path / "p.csv"), *TRUST]

@@ -12,6 +12,8 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
+pytestmark = pytest.mark.usefixtures("without_pictures")
+
 CONF = ROOT / "conf"
 CHOICES = sorted(f"{path.parent.name}={path.stem}" for path in CONF.glob("*/*.yaml") if not path.stem.startswith("_"))
 CHOICES.remove("data=as_trained")  # of evaluate.py alone

@@ -14,6 +14,8 @@ from ser.demo import corpus as synthetic
 from ser.results import figures
 from tests.trained.crafted import PLACES, TEXTS, craft, inject
 
+pytestmark = pytest.mark.slow
+
 MKDIR = {"_target_": "os.mkdir", "path": "FOLDER"}
 EVERYWHERE = ("evaluate", "resume", "predict")
 

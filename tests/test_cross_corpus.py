@@ -22,7 +22,7 @@ THEIRS = {"happy": "happy", "sad": "sad", "angry": "angry", "calm": "bored"}
 COMMON = ["happy", "sad", "angry"]
 
 
-pytestmark = pytest.mark.usefixtures("without_pictures")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("without_pictures")]
 
 
 @pytest.fixture(scope="module")

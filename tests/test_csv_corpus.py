@@ -41,7 +41,7 @@ def write_table(path: Path, rows: Sequence[Row]) -> Path:
     return path
 
 
-pytestmark = pytest.mark.usefixtures("without_pictures")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("without_pictures")]
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,8 @@ from ser import experiment
 from ser.errors import ConfigError
 from ser.results import figures
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def trained(command: Command, workplace: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[float, Path]:

@@ -17,7 +17,7 @@ from ser import provenance
 QUICK = ["model=decision_tree", "trainer=cpu", "features.sample_rate=16000"]
 
 
-pytestmark = pytest.mark.usefixtures("without_pictures")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("without_pictures")]
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from conftest import Command, small
 
-pytestmark = pytest.mark.usefixtures("without_pictures")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("without_pictures")]
 
 
 @pytest.mark.parametrize(

@@ -101,6 +101,7 @@ def test_stopped_halfway_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monk
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_two_processes_at_once_both_succeed(tmp_path: Path) -> None:
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
         first, second = pool.map(make, [tmp_path / "corpus"] * 2)

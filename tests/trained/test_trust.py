@@ -132,6 +132,7 @@ def test_a_configuration_holds_plain_values_alone() -> None:
             trust.build({"a": [value]}, checkpoint="best.ckpt")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", crafted.PLACES)
 def test_the_command_refuses_them_and_does_nothing(place: str, ckpt: Path, tmp_path: Path) -> None:
     made = tmp_path / "made"

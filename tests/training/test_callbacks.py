@@ -16,6 +16,8 @@ from conftest import Command, small
 from ser.results import figures
 from ser.training.module import GradientClassifier
 
+pytestmark = pytest.mark.slow
+
 AVERAGES = {
     "ema": ["callbacks=ema", "callbacks.ema.decay=0.7"],
     "swa": ["callbacks=swa", "callbacks.swa.first_epoch=1"],
