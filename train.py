@@ -13,10 +13,11 @@ from omegaconf import DictConfig, OmegaConf
 
 
 def run_dir(resume: str | None, model: str) -> str:
-    """A new folder for each run; a resumed run stays in its own."""
+    """A new folder for each run; a resumed run stays in its own, if its checkpoint is in one."""
     if resume is not None:
         path = Path(resume).absolute()
-        return str(path if path.is_dir() else path.parent.parent)
+        if path.is_dir() or path.parent.name == "checkpoints":
+            return str(path if path.is_dir() else path.parent.parent)
     return f"outputs/{model}/{datetime.now():%Y-%m-%d_%H-%M-%S-%f}"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,11 @@ class Trained:
         model = recogniser.of(checkpoint, path, settings["trust"]).to(_device(settings["device"]))
         return cls(path, checkpoint["ser"], int(checkpoint["epoch"]), model, settings["trust"])
 
+    def data(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """The group `data`: of the corpus that the settings name, or of the training's, wherever it is now."""
+        given = {name: value for name, value in settings["data"].items() if value is not None}
+        return dict(settings["data"]) if "read" in given else self.about["config"]["data"] | given
+
 
 def evaluate(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Score a checkpoint on the part `split` of its protocol; write tables and figures; return the metrics.
@@ -50,12 +56,17 @@ def evaluate(settings: Mapping[str, Any]) -> dict[str, Any]:
     Args:
         settings: plain values of what `conf/evaluate.yaml` composes.
     """
+    for key in ("test_speakers", "trust"):
+        if not isinstance(settings[key], list | None):
+            raise ConfigError(f"{settings[key]!r} is not a list", where=key, do=f"give {key}=[{settings[key]}]")
     trained = Trained.read(settings)
-    given, part, speakers = settings["data"], settings["split"], settings["test_speakers"]
-    other = "read" in given and dataset.corpus_name(given) != trained.about["about"]["corpus"]
+    part, speakers = settings["split"], settings["test_speakers"]
+    name = dataset.corpus_name(trained.data(settings))
+    elsewhere = name != trained.about["about"]["corpus"]
+    other = "read" in settings["data"] and elsewhere
     named = [trained.path.stem, part]
-    named += [dataset.corpus_name(given)] if other else []
-    named += ["speakers", *map(str, speakers)] if speakers is not None else []
+    named += [name] if elsewhere else []
+    named += ["speakers", *(str(speaker).replace("/", "_") for speaker in speakers)] if speakers is not None else []
     folder = output_folder(trained.path, settings["out"], "-".join(named))
     found = _dataset(trained, settings)
     if other:
@@ -67,7 +78,8 @@ def evaluate(settings: Mapping[str, Any]) -> dict[str, Any]:
     batch_size = trained.about["config"]["batch_size"]
     probabilities = trained.model.on_rows(found.rows, found.starts[at], found.lengths[at], batch_size)
     kept = [trained.model.labels.index(label) for label in labels]
-    shares = probabilities[:, kept] / probabilities[:, kept].sum(1, keepdims=True)
+    shares = probabilities[:, kept] + np.finfo(np.float32).tiny  # all of them may be 0
+    shares /= shares.sum(1, keepdims=True)
     scored = found.table.iloc[list(rows)]
     scored = scored.assign(emotion=pd.Categorical(scored["emotion"].astype(str), labels))
     results = predictions.build(scored, shares if other else probabilities)
@@ -150,26 +162,17 @@ def rows_of_other(
             f"the model knows {', '.join(known)}; the corpus has {', '.join(labels_of(table))}: too few in common",
             do="rename emotions with data.labels={theirs: ours}",
         )
-    log.info("scored on %s; %d of %d utterances have another emotion", ", ".join(labels), *_left_out(table, labels))
+    left_out = int((~table["emotion"].isin(labels)).sum())
+    log.info("scored on %s; %d of %d utterances have another emotion", ", ".join(labels), left_out, len(table))
     return tuple(int(row) for row in np.flatnonzero(wanted)), labels
 
 
-def _left_out(table: pd.DataFrame, labels: Sequence[str]) -> tuple[int, int]:
-    return int((~table["emotion"].isin(labels)).sum()), len(table)
-
-
 def _dataset(trained: Trained, settings: Mapping[str, Any]) -> Dataset:
-    """The corpus of the training, wherever it is now, or the one that the settings name."""
-    given = settings["data"]
-    if "read" in given:
-        data = given
-        listing = build(data["read"], where="data.read", **dataset.reader_arguments(data))
-    else:
-        data = trained.about["config"]["data"] | {name: value for name, value in given.items() if value is not None}
-        reading = dataset.reader_arguments(data)
-        listing = trust.build(
-            data["read"], checkpoint=str(trained.path), packages=trained.packages, where="data.read", **reading
-        )
+    """The corpus that `Trained.data` names; what a checkpoint names is looked at before it is built."""
+    data = trained.data(settings)
+    looked_at = partial(trust.build, checkpoint=str(trained.path), packages=trained.packages)
+    make = build if "read" in settings["data"] else looked_at
+    listing = make(data["read"], where="data.read", **dataset.reader_arguments(data))
     return dataset.prepare(data, listing, trained.model.feature, Path(settings["cache"]["dir"]))
 
 

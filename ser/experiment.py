@@ -135,7 +135,8 @@ def build(plan: Plan) -> Job:
         "precision": plan.trainer.precision,
         "parameters": sum(value.numel() for value in net.parameters()),
     }
-    if plan.before is not None and plan.before["about"]["split_fingerprint"] != about["split_fingerprint"]:
+    same = ("split_fingerprint", "corpus_fingerprint")
+    if plan.before is not None and any(plan.before["about"].get(name) != about[name] for name in same):
         raise CheckpointError(
             "the corpus or the protocol is no longer that of the run to resume", where=settings["resume"]
         )

@@ -88,8 +88,12 @@ def renaming(old: Sequence[str], choice: Mapping[str, str | None] | Sequence[str
     """
     if isinstance(choice, str):
         raise ConfigError(f"{choice!r} is neither a mapping nor a list", where="data.labels", do="give [one,other]")
-    names = dict(choice) if isinstance(choice, Mapping) else {label: None for label in old if label not in choice}
-    unknown = sorted(set(names if isinstance(choice, Mapping) else choice) - set(old))
+    if isinstance(choice, Mapping):
+        names = {str(name): None if new is None else str(new) for name, new in choice.items()}
+        unknown = sorted(set(names) - set(old))
+    else:
+        kept = set(map(str, choice))
+        names, unknown = {label: None for label in old if label not in kept}, sorted(kept - set(old))
     if unknown:
         raise ConfigError(
             f"no emotion of the corpus is called {', '.join(unknown)}", where="data.labels", do=f"use {', '.join(old)}"

@@ -109,6 +109,9 @@ def test_a_run_is_never_written_over(run: Path, command: Command, workplace: Pat
         (["test_speakers=[1,20]"], "speakers 1 were trained on or validated on"),
         (["test_speakers=[24]"], "no utterance of the test speakers 24"),
         (["ckpt=no/such.ckpt"], "there is no such checkpoint"),
+        (["ckpt=5"], "there is no such checkpoint"),
+        (["test_speakers=20"], "give test_speakers=[20]"),
+        (["trust=mine"], "give trust=[mine]"),
     ],
 )
 def test_what_evaluation_refuses(

@@ -15,8 +15,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
-from conftest import ROOT, Command, small
+from conftest import ROOT, SPEAKERS, Command, small
 from test_commands import weights
+
+from ser.demo import corpus as synthetic
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("without_pictures")]
 
@@ -107,8 +109,27 @@ def test_a_run_resumed_elsewhere_takes_its_best_along(
 
 def test_a_changed_split_is_refused(command: Command, whole: Path, tmp_path: Path) -> None:
     resume = [f"resume={whole}/checkpoints/last.ckpt", f"hydra.run.dir={tmp_path}/on"]
-    refused = command("train.py", *resume, "protocol.val_fraction=0.5", fails=True)
-    assert "no longer that of the run to resume" in refused.stderr
+    for changed in ("protocol.val_fraction=0.5", "model.optimizer.lr=1e-4", "monitor.name=val/uar", "debug=overfit"):
+        refused = command("train.py", *resume, changed, fails=True)
+        assert "a resumed run keeps this setting" in refused.stderr
+        assert changed.split("=")[0] in refused.stderr
+
+
+def test_a_changed_corpus_is_refused(command: Command, whole: Path, tmp_path: Path) -> None:
+    synthetic.fetch(tmp_path / "other", seed=1, speakers=SPEAKERS, repetitions=1, seconds=0.3, rate=16000)
+    resume = [f"resume={whole}/checkpoints/last.ckpt", f"hydra.run.dir={tmp_path}/on", f"data.root={tmp_path}/other"]
+    assert "no longer that of the run to resume" in command("train.py", *resume, fails=True).stderr
+
+
+def test_a_checkpoint_by_itself_is_resumed_in_a_new_folder(command: Command, whole: Path, tmp_path: Path) -> None:
+    (tmp_path / "saved").mkdir()
+    alone = shutil.copy(whole / "checkpoints" / "last.ckpt", tmp_path / "saved" / "last.ckpt")
+    before = sorted(tmp_path.rglob("*"))
+    command("train.py", f"resume={alone}", f"trainer.max_epochs={EPOCHS + 1}", f"hydra.run.dir={tmp_path}/saved/on")
+    assert [path for path in sorted(tmp_path.rglob("*")) if "on" not in path.parts] == before
+    import train
+
+    assert not str(tmp_path).startswith(train.run_dir(str(alone), "cnn"))
 
 
 def test_ctrl_c_leaves_a_checkpoint_and_says_how_to_go_on(

@@ -41,6 +41,7 @@ def read(
     """
     if file is None:
         raise DataError("no table is given", where="data.file", do="give data.file=my.csv")
+    labels = None if labels is None else [str(label) for label in labels]
     file = Path(file)
     folder = file.parent if root is None else Path(root)
     good, problems = list[dict[str, Any]](), list[Problem]()

@@ -58,7 +58,7 @@ def make(
 
 def find(path: str | os.PathLike[str] | None) -> Path:
     """The checkpoint itself, where the folder of its run is given for the best one; an error if it is not there."""
-    found = Path(path or os.devnull)
+    found = Path(str(path or os.devnull))
     if found.is_dir():
         found = found / "checkpoints" / "best.ckpt"
     if not found.is_file():
@@ -166,15 +166,18 @@ def facts(record: Mapping[str, Any], scored: pd.DataFrame, part: str, other: boo
     """
     from ser.utterances import speaker_key
 
-    speakers = len(set(map(speaker_key, record["speakers"]["train"])) & set(scored["speaker"].map(speaker_key)))
+    speakers: int | None = len(
+        set(map(speaker_key, record["speakers"]["train"])) & set(scored["speaker"].map(speaker_key))
+    )
     statements, trained_on = set(scored["statement"]) - {""}, record["statements"]["train"]
     both = len(statements.intersection(trained_on)) if statements and trained_on else None
+    seen = "seen in training" if speakers else "unseen in training"
     if other:
-        speakers, both = 0, None
+        speakers, both, seen = None, None, "of another corpus, not compared with those of training"
     return {
         **record["about"],
         "part": part,
-        "speakers": "seen in training" if speakers else "unseen in training",
+        "speakers": seen,
         "shared_with_training": {"speakers": speakers, "statements": both},
     }
 

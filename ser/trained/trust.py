@@ -9,8 +9,17 @@ from typing import Any
 from ser import build as builder
 from ser.errors import CheckpointError
 
-PACKAGES = ("ser", "sklearn", "torch.nn", "torch.optim", "lightning.pytorch.callbacks.weight_averaging")
-"""Their classes are trusted, but not their functions, which may do anything to the machine."""
+PACKAGES = (
+    *(f"ser.{name}" for name in ("augment", "corpora", "features", "models", "protocols")),
+    "ser.training.callbacks",
+    "ser.training.module",
+    "sklearn",
+    "torch.nn",
+    "torch.optim",
+    "lightning.pytorch.callbacks.weight_averaging",
+)
+"""Their classes are trusted: what a configuration has a reason to name, and nothing that writes files. Functions may do
+anything to the machine."""
 
 FUNCTIONS = ("sklearn.pipeline.make_pipeline", "sklearn.pipeline.make_union")
 """Trusted all the same, as are functions in `ser.corpora` that are called `read`."""
@@ -28,13 +37,14 @@ def check(config: object, where: str, packages: Sequence[str] = ()) -> None:
         CheckpointError: if something is not trusted, or the configuration is not resolved.
     """
     check_resolved(config, where)
+    _refuse_pickles(config, where)
     targets = {str(part["_target_"]) for part in _parts(config) if isinstance(part, Mapping) and "_target_" in part}
     refused = [target for target in sorted(targets) if not (_within(target, packages) or _is_trusted(target))]
     if refused:
         raise CheckpointError(
             f"this checkpoint asks for what is not trusted: {', '.join(refused)}",
             where=where,
-            do="if it is a model of your own, name its package: trust=[package] (ser predict: --trust package)",
+            do="if you know it, name its package: trust=[package] (ser predict: --trust package)",
         )
 
 
@@ -59,6 +69,15 @@ def check_resolved(config: object, where: str) -> None:
             continue
         do = "do not use it: train.py writes no such checkpoint"
         raise CheckpointError(f"this checkpoint {wrong}", where=where, do=do)
+
+
+def _refuse_pickles(config: object, where: str) -> None:
+    """Refuse scikit-learn's `memory`, a folder of pickles that is written to and read from."""
+    settings = [part for part in _parts(config) if isinstance(part, Mapping)]
+    for part in settings:
+        if any(str(key).split("__")[-1] == "memory" and value is not None for key, value in part.items()):
+            what = "this checkpoint asks for a cache of pickles: memory"
+            raise CheckpointError(what, where=where, do="do not use it, or train again without")
 
 
 def _parts(config: object) -> Iterator[object]:

@@ -18,6 +18,10 @@ HERE = ("cache", "logger", "trust")
 """What belongs to a machine and its user, not to a run: no checkpoint records it."""
 
 
+KEPT = ("batch_size", "seed", "monitor", "features", "input", "augment", "protocol", "model")
+"""What a resumed run can't change: its weights, its best epoch or its optimiser would no longer fit."""
+
+
 @dataclass(frozen=True)
 class Settings:
     """The keys of `conf/train.yaml` outside its groups, with their types."""
@@ -71,6 +75,7 @@ def resumed(cfg: DictConfig, recorded: dict[str, Any], overrides: Sequence[str])
 
     Raises:
         CheckpointError: if a part of it is missing.
+        ConfigError: if the command line changes what has to stay.
     """
     lacking = [str(name) for name in cfg if name not in (*HERE, *recorded)]
     if lacking:
@@ -78,10 +83,13 @@ def resumed(cfg: DictConfig, recorded: dict[str, Any], overrides: Sequence[str])
             f"the checkpoint's settings lack {', '.join(lacking)}", where=cfg.resume, do="train again, from the start"
         )
     own = {name: cfg[name] for name in HERE}
-    changed = OmegaConf.create(recorded | own)
+    changed, now = OmegaConf.create(recorded | own), OmegaConf.create(plain(cfg))
     for override in overrides:
         key = override.lstrip("+~").split("=")[0]
-        OmegaConf.update(changed, key, OmegaConf.select(cfg, key), merge=False, force_add=True)
+        new, whole = OmegaConf.select(now, key), key in ("debug", "experiment")
+        if whole or (key.split(".")[0] in KEPT and key != "model.compile" and OmegaConf.select(changed, key) != new):
+            raise ConfigError("a resumed run keeps this setting", where=key, do="leave it out, or start a new run")
+        OmegaConf.update(changed, key, new, merge=False, force_add=True)
     return changed
 
 

@@ -148,7 +148,11 @@ class GradientClassifier(EmotionClassifier):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the record, and where the scheduler stands."""
-        plateau = {key: value for key, value in self.plateau.state_dict().items() if key in ("best", "num_bad_epochs")}
+        plateau = {
+            key: value
+            for key, value in self.plateau.state_dict().items()
+            if key in ("best", "num_bad_epochs", "cooldown_counter")
+        }
         checkpoint["ser"] = self.record | {"plateau": plateau}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

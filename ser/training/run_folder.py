@@ -46,7 +46,8 @@ def claim(folder: Path, resume: str | None) -> None:
     Raises:
         ConfigError: if a run is in the folder already, and it is not the one to resume.
     """
-    if resume is not None and Path(resume).absolute().parent.parent == folder.absolute():
+    checkpoints = Path(resume).absolute().parent if resume is not None else None
+    if checkpoints == folder.absolute() / "checkpoints":
         return
     found = [name for name in RESULTS if (folder / name).exists()]
     if found:

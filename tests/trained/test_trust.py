@@ -142,3 +142,24 @@ def test_the_command_refuses_them_and_does_nothing(place: str, ckpt: Path, tmp_p
     assert done.returncode == 2, done.stderr
     assert "asks for something to be resolved" in done.stderr
     assert not made.exists()
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["ser.training.checkpoint.MovableCheckpoint", "ser.training.history.History", "ser.trained.recogniser.Recogniser"],
+)
+def test_classes_that_no_configuration_names_are_refused(target: str, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="not trusted"):
+        trust.build({"best": {"_target_": target, "dirpath": str(tmp_path)}}, checkpoint="best.ckpt")
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"_target_": "sklearn.pipeline.make_pipeline", "memory": "cache"},
+        {"_target_": "sklearn.model_selection.GridSearchCV", "param_grid": {"pipeline__memory": ["cache"]}},
+    ],
+)
+def test_a_cache_of_pickles_is_refused(config: dict[str, Any]) -> None:
+    with pytest.raises(CheckpointError, match="a cache of pickles"):
+        trust.build(config, checkpoint="best.ckpt")
