@@ -18,6 +18,7 @@ from conftest import ROOT, Command
 from ser import cli
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.filterwarnings("ignore:.*returned `None`"),
     pytest.mark.usefixtures("without_pictures"),
 ]

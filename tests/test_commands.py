@@ -88,6 +88,7 @@ def test_validation_scores_are_those_of_training(run: Path, command: Command, wo
     assert summary["split_fingerprint"] in said.stdout
 
 
+@pytest.mark.slow
 def test_same_seed_same_bits(run: Path, command: Command, workplace: Path, tmp_path: Path) -> None:
     command("train.py", *small(workplace), f"hydra.run.dir={tmp_path}/again")
     one, other = (weights(folder / "checkpoints" / "last.ckpt") for folder in (run, tmp_path / "again"))
@@ -124,6 +125,7 @@ def test_what_evaluation_refuses(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_sweep_goes_on_after_a_failed_run(command: Command, workplace: Path, tmp_path: Path) -> None:
     sweep = [f"hydra.sweep.dir={tmp_path}", "trainer.max_epochs=1", "protocol.val_fraction=7,0.34"]
     failed = command("train.py", "-m", *small(workplace), *sweep, fails=True)

@@ -77,6 +77,7 @@ def test_without_a_gpu_the_message_says_so(command: Command, workplace: Path, tm
     assert "trainer=cpu" in refused.stderr
 
 
+@pytest.mark.slow
 def test_the_trainer_takes_lightnings_keys(command: Command, workplace: Path, tmp_path: Path) -> None:
     keys = ["trainer.enable_progress_bar=false", "trainer.max_epochs=1", "trainer.gradient_clip_val=1.0"]
     said = command("train.py", *small(workplace), *keys, f"hydra.run.dir={tmp_path}/run")

@@ -76,6 +76,7 @@ def test_sexes_are_balanced_within_one(setting: tuple[pd.DataFrame, int, int], s
         assert abs(val["female"] - val["male"]) <= 1 or any(val[sex] == left[sex] for sex in ("female", "male"))
 
 
+@pytest.mark.slow
 @quickly
 @given(settings(), SEEDS)
 def test_the_order_of_rows_does_not_matter(setting: tuple[pd.DataFrame, int, int], seed: int) -> None:

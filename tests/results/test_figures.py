@@ -279,6 +279,7 @@ LOOKS: dict[str, Callable[[], Figure]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("draw", LOOKS.values(), ids=LOOKS)
 def test_text_is_readable_whole_and_apart(draw: Callable[[], Figure]) -> None:
     figure = draw()
