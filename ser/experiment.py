@@ -93,7 +93,8 @@ def prepare(cfg: DictConfig, folder: Path, overrides: Sequence[str]) -> Plan:
     monitor, history = Monitor(**settings["monitor"]), History(folder / "metrics.csv")
     by_gradient = "optimizer" in settings["model"]
     precision = settings["trainer"]["precision"] or (before and before["about"]["precision"])
-    fastest = trainers.fastest_precision(settings["trainer"]["accelerator"]) if by_gradient else "32-true"
+    if not precision:
+        precision = trainers.fastest_precision(settings["trainer"]["accelerator"]) if by_gradient else "32-true"
     callbacks = list(make(settings["callbacks"], where="callbacks").values())
     if not by_gradient and any(isinstance(callback, WeightAveraging) for callback in callbacks):
         raise ConfigError(
@@ -101,7 +102,7 @@ def prepare(cfg: DictConfig, folder: Path, overrides: Sequence[str]) -> Plan:
         )
     trainer = trainers.for_training(
         settings["trainer"],
-        precision or fastest,
+        precision,
         folder,
         history,
         monitor,
@@ -170,7 +171,7 @@ def fit(plan: Plan, job: Job) -> None:
 def finish(plan: Plan, job: Job) -> float:
     """Write the summary; the best value of the monitored score."""
     if plan.trainer.is_global_zero:
-        return summary.write(plan.folder, job.about, plan.history.rows, plan.monitor)
+        summary.write(plan.folder, job.about, plan.history.rows, plan.monitor)
     return float(plan.monitor.best(plan.history.rows)[plan.monitor.name])
 
 

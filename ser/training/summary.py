@@ -52,8 +52,8 @@ def about(settings: dict[str, Any], found: Dataset, split: Split) -> dict[str, A
     }
 
 
-def write(folder: Path, facts: dict[str, Any], history: list[dict[str, Any]], monitor: Monitor) -> float:
-    """Write `summary.json` and `learning_curves.png`, print the summary, return the best value of the monitored score.
+def write(folder: Path, facts: dict[str, Any], history: list[dict[str, Any]], monitor: Monitor) -> None:
+    """Write `summary.json` and `learning_curves.png`, print the summary.
 
     Args:
         facts: what is known of the run besides its scores.
@@ -72,4 +72,3 @@ def write(folder: Path, facts: dict[str, Any], history: list[dict[str, Any]], mo
     curves = figures.learning_curves(pd.DataFrame(history), best["epoch"])
     figures.save(curves, folder / "learning_curves")
     tables.show_summary({name: value for name, value in summary.items() if name != "versions"}, title=str(folder))
-    return float(best[monitor.name])
