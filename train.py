@@ -1,15 +1,18 @@
 """Train one model, or many with -m: python train.py model=cnn trainer.max_epochs=70."""
 
-import logging
-import sys
-from datetime import datetime
-from pathlib import Path
+from ser import command
 
-import hydra
-from hydra.core.config_store import ConfigStore
-from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+command.begin()
+
+import os  # noqa: E402
+from datetime import datetime  # noqa: E402
+from pathlib import Path  # noqa: E402
+
+import hydra  # noqa: E402
+from hydra.core.config_store import ConfigStore  # noqa: E402
+from hydra.core.hydra_config import HydraConfig  # noqa: E402
+from hydra.types import RunMode  # noqa: E402
+from omegaconf import DictConfig, OmegaConf  # noqa: E402
 
 
 def run_dir(resume: str | None, model: str) -> str:
@@ -29,17 +32,21 @@ ConfigStore.instance().store("any_trainer_key", DictConfig(open_trainer))
 @hydra.main(version_base="1.3", config_path="conf", config_name="train")
 def main(cfg: DictConfig) -> float:
     """Train; return the best value of the monitored score, which a sweep optimises."""
-    from ser.errors import SerError
-    from ser.experiment import train
+    from ser import sweep
 
     job = HydraConfig.get()
-    try:
-        return train(cfg, Path(job.runtime.output_dir), job.overrides.task)
-    except SerError as error:
-        if job.mode is RunMode.MULTIRUN:  # the other runs go on; the command fails at its end
-            logging.getLogger(__name__).error("error: %s", error)
-            raise
-        sys.exit(f"\nerror: {error}")
+    folder, overrides = Path(job.runtime.output_dir), list(job.overrides.task)
+    os.chdir(job.runtime.cwd)  # with hydra.job.chdir, relative places of corpus and cache would be in the run folder
+
+    def run() -> float:
+        from ser.experiment import train
+
+        return train(cfg, folder, overrides)
+
+    if job.mode is RunMode.MULTIRUN:
+        return sweep.attempt(run, folder, overrides)
+    with command.ending(folder):
+        return run()
 
 
 if __name__ == "__main__":

@@ -17,6 +17,9 @@ def replacing(path: str | Path) -> Iterator[Path]:
     try:
         yield scratch
         os.replace(scratch, path)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # writing to an open file does not say to which
+        raise
     finally:
         scratch.unlink(missing_ok=True)
 

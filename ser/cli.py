@@ -6,7 +6,9 @@ import argparse
 import csv
 import io
 import os
+import shutil
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from itertools import count
@@ -14,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 import ser
-from ser.errors import SerError
+from ser import command
+from ser.errors import SerError, printable
 
 if TYPE_CHECKING:
     from ser.trained.recogniser import Recognised
@@ -22,14 +25,16 @@ if TYPE_CHECKING:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a subcommand; return the exit status: 0, 1 if some file failed, 2 if nothing could be done."""
+    command.begin()
     arguments = _parser().parse_args(argv)
     try:
         said, status = arguments.run(arguments)
-    except SerError as error:
-        print(f"error: {error}", file=sys.stderr)
+    except Exception as error:
+        explained = command.message(error)
+        if explained is None:
+            raise
+        print(f"error: {explained}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        return 130  # as a shell has it
     try:
         print(said, end="", flush=True)
     except BrokenPipeError:  # whoever reads the output may stop at any time, as `head` does
@@ -82,7 +87,7 @@ def _predict(arguments: argparse.Namespace) -> tuple[str, int]:
     with nullcontext() if out is None or on_stdout else _opened(out) as file:
         memory.keep_freed()
         model = ser.load(arguments.ckpt, arguments.trust)
-        paths = recordings.find(arguments.paths)
+        paths, left_out = recordings.find(arguments.paths)
         found = list(tqdm(model.recognise(paths), total=len(paths), unit="file", leave=False, disable=None))
         good = [result for result in found if not result.problem]
         text = _csv(good, model.labels)
@@ -90,8 +95,12 @@ def _predict(arguments: argparse.Namespace) -> tuple[str, int]:
             file.write(text)
     for result in found:
         if result.problem:
-            print(f"{result.path}: {result.problem}", file=sys.stderr)
-    return text if on_stdout else _table(good, model.labels), 1 if len(good) < len(found) else 0
+            print(printable(f"{result.path}: {result.problem}"), file=sys.stderr)
+    if left_out:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in Counter(map(_suffix, left_out)).items())
+        print(f"left out: {kinds} files, such as {printable(', '.join(left_out[:5]))}", file=sys.stderr)
+        print("  convert them first, such as: ffmpeg -i a.m4a a.wav", file=sys.stderr)
+    return text if on_stdout else _table(good, model.labels), 1 if left_out or len(good) < len(found) else 0
 
 
 def _importance(arguments: argparse.Namespace) -> tuple[str, int]:
@@ -123,10 +132,14 @@ def _opened(path: Path) -> Iterator[TextIO]:
     special = path.exists() and not path.is_file()
     try:
         scratch = nullcontext(path) if special else replacing(path.resolve())
-        with scratch as place, place.open("w", encoding="utf-8", newline="\n") as file:
+        with scratch as place, place.open("w", encoding="utf-8", errors="surrogateescape", newline="\n") as file:
             yield file
     except OSError as error:
         raise SerError(f"the table can't be written: {error.strerror}", where=path, do="give another --out") from error
+
+
+def _suffix(path: str) -> str:
+    return os.path.splitext(path)[1].lower()
 
 
 def _csv(results: Sequence[Recognised], labels: Sequence[str]) -> str:
@@ -144,6 +157,15 @@ def _table(results: Sequence[Recognised], labels: Sequence[str]) -> str:
         return ""
     size = next(size for size in count(4) if len({label[:size] for label in labels}) == len(labels))
     rows = [("recording", "emotion", [f"{label[:size]:>{size}}" for label in labels])]
-    rows += [(it.path, it.label, [f"{100 * score:{size}.0f}" for score in it.scores.values()]) for it in results]
+    rows += [
+        (printable(it.path), printable(it.label), [f"{100 * score:{size}.0f}" for score in it.scores.values()])
+        for it in results
+    ]
     path, label = (max(len(row[column]) for row in rows) for column in (0, 1))
-    return "".join(f"{row[0]:{path}}  {row[1]:{label}}  {' '.join(row[2])}\n" for row in rows)
+    if sys.stdout.isatty():  # of a path that is too long for the line, the end tells more
+        path = min(path, max(12, shutil.get_terminal_size().columns - label - len(labels) * (size + 1) - 4))
+    return "".join(f"{_end(row[0], path):{path}}  {row[1]:{label}}  {' '.join(row[2])}\n" for row in rows)
+
+
+def _end(path: str, width: int) -> str:
+    return path if len(path) <= width else f"…{path[1 - width :]}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -44,10 +45,11 @@ def train(cfg: DictConfig, folder: Path, overrides: Sequence[str] = ()) -> float
         overrides: the command line's; a resumed run takes nothing else from `cfg`.
     """
     memory.keep_freed()
-    plan = prepare(cfg, folder, overrides)
-    job = build(plan)
-    fit(plan, job)
-    return finish(plan, job)
+    with ExitStack() as until_end:
+        plan = prepare(cfg, folder, overrides, until_end)
+        job = build(plan)
+        fit(plan, job)
+        return finish(plan, job)
 
 
 @dataclass(frozen=True)
@@ -76,25 +78,31 @@ class Job:
     about: dict[str, Any]
 
 
-def prepare(cfg: DictConfig, folder: Path, overrides: Sequence[str]) -> Plan:
-    """Check the settings, make the trainer, claim the folder."""
+def prepare(cfg: DictConfig, folder: Path, overrides: Sequence[str], until_end: ExitStack) -> Plan:
+    """Check the settings, make the trainer, claim the folder until the end."""
     before, make = None, build_by_config
     if cfg.resume:
         cfg = cfg.copy()
         cfg.resume = str(run_folder.last(cfg.resume))
-        before = record.read(cfg.resume)["ser"]
+        checkpoint = record.read(cfg.resume)
+        before = checkpoint["ser"]
         trust.check(before["config"], cfg.resume, list(cfg.trust))
         make = partial(trust.build, checkpoint=cfg.resume, packages=list(cfg.trust))
         cfg = config.resumed(cfg, before["config"], overrides)
     settings = config.checked(cfg)
+    if before is not None and 0 <= (settings["trainer"].get("max_epochs") or -1) <= checkpoint["epoch"]:
+        what = f"the run to resume has {checkpoint['epoch'] + 1} epochs already"
+        raise ConfigError(what, where="trainer.max_epochs", do=f"give more than {checkpoint['epoch'] + 1}")
     if "protocol=original" in overrides:
         log.warning("protocol=original is called protocol=reference now")
     parts = {group: make(settings[group], where=group) for group in ("protocol", "features", "input", "augment")}
     monitor, history = Monitor(**settings["monitor"]), History(folder / "metrics.csv")
     by_gradient = "optimizer" in settings["model"]
-    precision = settings["trainer"]["precision"] or (before and before["about"]["precision"])
+    precision = settings["trainer"].get("precision") or (before and before["about"]["precision"])
     if not precision:
-        precision = trainers.fastest_precision(settings["trainer"]["accelerator"]) if by_gradient else "32-true"
+        precision = (
+            trainers.fastest_precision(settings["trainer"].get("accelerator", "auto")) if by_gradient else "32-true"
+        )
     callbacks = list(make(settings["callbacks"], where="callbacks").values())
     if not by_gradient and any(isinstance(callback, WeightAveraging) for callback in callbacks):
         raise ConfigError(
@@ -117,7 +125,7 @@ def prepare(cfg: DictConfig, folder: Path, overrides: Sequence[str]) -> Plan:
             do="use trainer.devices=1 trainer.num_nodes=1",
         )
     if trainer.is_global_zero:
-        run_folder.claim(folder, settings["resume"])
+        until_end.enter_context(run_folder.claimed(folder, settings["resume"]))
         config.write(cfg, folder, overrides)
         write_text(folder / "environment.txt", run_folder.environment())
     return Plan(settings, folder, before, make, monitor, history, trainer, **parts)
@@ -142,7 +150,7 @@ def build(plan: Plan) -> Job:
             "the corpus or the protocol is no longer that of the run to resume", where=settings["resume"]
         )
     if plan.trainer.is_global_zero:
-        split.part_of().to_csv(plan.folder / "split.csv", index=False)
+        write_text(plan.folder / "split.csv", split.part_of().to_csv(index=False, lineterminator="\n"))
     log.info(
         "precision %s, %d to train on, %d to validate on", plan.trainer.precision, len(split.train), len(split.val)
     )
@@ -161,7 +169,7 @@ def fit(plan: Plan, job: Job) -> None:
         plan.trainer.fit(job.model, job.data, ckpt_path=plan.settings["resume"], weights_only=True)
     except MisconfigurationException as error:
         raise ConfigError(f"Lightning can't train so: {error}", where="trainer, callbacks, logger, monitor") from error
-    except SystemExit:  # how Lightning passes a Ctrl-C on
+    except (SystemExit, OSError):  # a signal, which in a notebook Lightning passes on so; or a full disk
         run_folder.say_how_to_go_on(plan.folder)
         raise
     finally:

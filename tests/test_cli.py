@@ -135,7 +135,7 @@ def test_bad_files_are_named_and_do_not_stop_the_rest(
         "torn.wav": "truncated or damaged",
         "silent.wav": "silent",
         "nan.wav": "NaN or infinite samples",
-        "?.wav": "unreadable",
+        "\\xff.wav": "unreadable",
         "loud.wav": "samples too far beyond full scale",
         "nothing": "a folder without a recording",
         "absent.wav": "unreadable",

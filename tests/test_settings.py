@@ -60,7 +60,7 @@ def test_a_wrong_setting_is_named_before_anything_is_done(
     assert len(said.splitlines()[0]) <= 150
     assert "Traceback" not in refused.stdout + refused.stderr
     assert not (tmp_path / "cache").exists()
-    assert {path.name for path in tmp_path.glob("run/*")} <= {"train.log"}  # by Hydra, before we are asked
+    assert {path.name for path in tmp_path.glob("run/*")} <= {".lock"}
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,9 @@ import os
 import numpy as np
 import pandas as pd
 
-from ser.corpora.listing import Listing, Problem, counted, printable
-from ser.errors import ConfigError, DataError
+from ser.corpora.listing import SHOWN, Listing, Problem, counted, summarised
+from ser.errors import ConfigError, DataError, printable
 from ser.utterances import SEGMENT, utterance_table
-
-SHOWN = 5
-"""Examples of what is no problem; problems are always named to the last."""
 
 log = logging.getLogger(__name__)
 
@@ -50,12 +47,13 @@ def audit(listing: Listing, facts: pd.DataFrame, on_problem: str) -> pd.DataFram
     problems = [*map(str, listing.problems), *map(str, map(Problem, bad["place"], bad["why"]))]
     if problems and on_problem == "refuse":
         raise DataError(
-            "\n  ".join([f"problems in the corpus: {len(problems)}", *problems]),
+            "\n  ".join([f"problems in the corpus: {len(problems)}", *summarised(problems)]),
+            lines=problems,
             do="fix or remove them, or go on without them with data.on_problem=leave_out",
         )
     if used.empty:
-        what = "\n  ".join(["no recording of the corpus can be used", *problems])
-        raise DataError(what, do="give data.root=<a whole corpus>")
+        what = "\n  ".join(["no recording of the corpus can be used", *summarised(problems)])
+        raise DataError(what, do="give data.root=<a whole corpus>", lines=problems)
     first = good.groupby("samples")["utterance"].transform("first")[again]
     renamed = equal["utterance"] != first
     found = listing.table["utterance"].nunique()
@@ -68,7 +66,7 @@ def audit(listing: Listing, facts: pd.DataFrame, on_problem: str) -> pd.DataFram
         *([counted(listing.left_out)] if listing.left_out else []),
         *([f"incomplete: {found} of {listing.whole} utterances"] if found < (listing.whole or 0) else []),
         *(
-            [f"left out, with a problem: {len(problems)}", *(f"  {problem}" for problem in problems)]
+            [f"left out, with a problem: {len(problems)}", *(f"  {problem}" for problem in summarised(problems))]
             if problems
             else []
         ),

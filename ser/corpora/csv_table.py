@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from ser.corpora.files import problem
-from ser.corpora.listing import Listing, Problem
+from ser.corpora.listing import Listing, Problem, summarised
 from ser.errors import DataError
 from ser.utterances import COLUMNS
 
@@ -71,9 +71,10 @@ def read(
             f"the table can't be read: {error}", where=file, do="save it as CSV in UTF-8, its quotes in pairs"
         ) from error
     if not good:
-        what = "\n  ".join(["no row of the table can be used", *map(str, problems)])
+        named = [*map(str, problems)]
+        what = "\n  ".join(["no row of the table can be used", *summarised(named)])
         do = "check its rows; paths start from data.root, or from the folder of the table"
-        raise DataError(what, where=file, do=do)
+        raise DataError(what, where=file, do=do, lines=named)
     table = pd.DataFrame(good, columns=list(COLUMNS))
     return Listing(table, tuple(labels or sorted(set(table["emotion"]))), tuple(problems))
 

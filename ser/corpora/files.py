@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Container, Iterator
 
+UNREADABLE = (".3gp", ".aac", ".amr", ".avi", ".m4a", ".m4b", ".mkv", ".mov", ".mp4", ".webm", ".wma")
+"""Recordings of phones and films, which libsndfile does not decode."""
+
 
 def files(root: str | os.PathLike[str], suffixes: Container[str]) -> Iterator[tuple[str, str]]:
     """Every file below `root` that has one of the suffixes, and every folder that can't be read.

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
+
+from ser.errors import printable
+
+FEW = 20
+"""So many problems are all named; of more, some of every kind, and how many there are."""
+SHOWN = 5
+"""Examples of each."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +45,19 @@ class Listing:
     rate: int | None = None
 
 
+def summarised(problems: Sequence[str]) -> Sequence[str]:
+    """The lines of all problems if they are few; else how many there are of each kind, and the first of these."""
+    if len(problems) <= FEW:
+        return problems
+    kinds: dict[str, list[str]] = {}
+    for problem in problems:
+        kinds.setdefault(re.sub(r"'[^']*'|\S*[/\\]\S*|\d+", "…", problem), []).append(problem)
+    lines = []
+    for of in sorted(kinds.values(), key=len, reverse=True):
+        lines += [*of[:SHOWN], *([f"  and {len(of) - SHOWN} more like these"] if len(of) > SHOWN else [])]
+    return lines
+
+
 def counted(left_out: Mapping[str, int]) -> str:
     """Such as `left out: 40 song, 12 video files`."""
     return f"left out: {', '.join(f'{count} {kind}' for kind, count in sorted(left_out.items()))} files"
-
-
-def printable(text: str) -> str:
-    """The text with the bytes of file names that are not UTF-8 as escapes: a log can't take them."""
-    return text.encode(errors="backslashreplace").decode()

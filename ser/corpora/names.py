@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping
 
 import pandas as pd
 
-from ser.corpora.files import files
-from ser.corpora.listing import Listing, Problem, counted
+from ser.corpora.files import UNREADABLE, files
+from ser.corpora.listing import Listing, Problem, counted, summarised
 from ser.errors import DataError
 
 RECORDING = (".wav", ".flac")
-OTHER = (".mp4", ".mp3", ".ogg", ".m4a", ".aif", ".aiff")
+OTHER = (".mp3", ".ogg", ".aif", ".aiff", *UNREADABLE)
 """Files that are left out and counted."""
 
 
@@ -59,8 +59,8 @@ def read(
         else:
             rows.append({"utterance": stem, "path": path, **described})
     if not rows:
-        seen = [*map(str, problems), *([counted(left_out)] if left_out else [])]
+        seen = [*summarised([*map(str, problems)]), *([counted(left_out)] if left_out else [])]
         what = f"no speech recording of {corpus} ({' or '.join(RECORDING)}) in {root}"
-        raise DataError("\n  ".join([what, *seen]), where=os.fspath(root), do=do)
+        raise DataError("\n  ".join([what, *seen]), where=os.fspath(root), do=do, lines=[*map(str, problems)])
     table = pd.DataFrame(rows).sort_values(["utterance", "path"]).reset_index(drop=True)
     return Listing(table, labels, tuple(sorted(problems, key=str)), left_out, whole, rate)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path, PurePosixPath
 
 from ser.errors import DownloadError
+from ser.locks import holding
 
 URL = "https://zenodo.org/records/1188976/files/Audio_Speech_Actors_01-24.zip"
 MD5 = "bc696df654c87fed845eb13823edef8a"
@@ -30,7 +32,6 @@ def fetch(root: str | os.PathLike[str], url: str = URL, md5: str = MD5) -> None:
         DownloadError: if the archive can't be fetched, is not the one expected, or there is no room for the corpus.
     """
     import pooch
-    from filelock import FileLock
 
     root = Path(os.path.abspath(root))
     archive = root.parent / PurePosixPath(url).name
@@ -39,13 +40,13 @@ def fetch(root: str | os.PathLike[str], url: str = URL, md5: str = MD5) -> None:
     print(NOTICE)
     try:
         root.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(root.with_name(f".{root.name}.lock")):
+        with holding(root.with_name(f".{root.name}.lock"), wait=True):
             if root.is_dir() and any(root.iterdir()):  # another run was quicker
                 return
             if (free := shutil.disk_usage(root.parent).free) < NEEDED_BYTES:
                 raise OSError(f"it takes {NEEDED_BYTES / 1e6:.0f} MB, the disk has {free / 1e6:.0f} MB free")
             was_there = archive.exists()
-            downloader = pooch.HTTPDownloader(progressbar=True, timeout=30)
+            downloader = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), timeout=30)
             pooch.retrieve(url, f"md5:{md5}", archive.name, root.parent, downloader=downloader)
             with tempfile.TemporaryDirectory(dir=root.parent, prefix=f".{root.name}.") as folder:
                 shutil.unpack_archive(archive, Path(folder, "whole"), "zip")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import tempfile
@@ -92,8 +93,10 @@ def _write(corpus: Path, takes: Sequence[Codes], seed: int, seconds: float, rate
     def one(codes: Codes) -> None:
         path = corpus / f"Actor_{codes[-1]:02d}" / ("-".join(f"{field:02d}" for field in (3, 1, *codes)) + ".wav")
         path.parent.mkdir(parents=True, exist_ok=True)
-        soundfile.write(path, synthesise(seed, codes, seconds, rate), rate, subtype="PCM_16")
+        content = io.BytesIO()  # libsndfile would not say what is wrong with the disk
+        soundfile.write(content, synthesise(seed, codes, seconds, rate), rate, format="WAV", subtype="PCM_16")
+        path.write_bytes(content.getvalue())
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for _ in tqdm(pool.map(one, takes), total=len(takes), desc="synthetic corpus", unit="file"):
+        for _ in tqdm(pool.map(one, takes), total=len(takes), desc="synthetic corpus", unit="file", disable=None):
             pass

@@ -8,7 +8,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager, suppress
+from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass, fields
 from itertools import chain
 from pathlib import Path
@@ -23,6 +23,7 @@ from ser.atomic import write_text
 from ser.errors import ConfigError, DataError
 from ser.features import audio
 from ser.features.key import key
+from ser.locks import holding
 from ser.threads import spread
 
 ROWS, INDEX, SUMS = "rows.f32", "index.csv", "sums.json"
@@ -91,13 +92,19 @@ def bank(recordings: pd.DataFrame, feature: Feature, folder: Path) -> Bank:
     entry = folder / key(feature, names)
     files = _files(entry, names, dim)
     if files is None:
-        with _locked(entry):
-            files = _files(entry, names, dim)
-            if files is None:
-                if entry.exists():
-                    log.warning("a damaged cache entry is made anew: %s", entry)
-                _compute(dict(zip(names, segments, strict=True)), feature, entry)
+        try:
+            entry.parent.mkdir(parents=True, exist_ok=True)
+            with holding(entry.with_name(f"{entry.name}.lock"), wait=True) as alone:
                 files = _files(entry, names, dim)
+                if files is None:
+                    if entry.exists():
+                        log.warning("a damaged cache entry is made anew: %s", entry)
+                    _compute(dict(zip(names, segments, strict=True)), feature, entry, alone)
+                    files = _files(entry, names, dim)
+        except OSError as error:
+            what = f"these features are not in the cache, and it can't be written: {error.strerror or error}"
+            do = "make room there, or choose a folder of yours: cache.dir=... or SER_CACHE_DIR"
+            raise ConfigError(what, where=entry.parent, do=do) from error
     assert files is not None, "just written"
     size = (entry / ROWS).stat().st_size // torch.float32.itemsize
     rows = torch.from_file(str(entry / ROWS), size=size, dtype=torch.float32).view(-1, dim)
@@ -171,20 +178,12 @@ def _write_sums(entry: Path, digests: Mapping[str, str]) -> None:
     write_text(entry / SUMS, json.dumps(sums))
 
 
-def _locked(entry: Path) -> AbstractContextManager[object]:
-    from filelock import FileLock
+def _compute(recordings: Mapping[str, Part], feature: Feature, entry: Path, alone: bool) -> None:
+    """Decode and transform every recording, by its name in the index; put the finished entry in place at once.
 
-    try:
-        entry.parent.mkdir(parents=True, exist_ok=True)
-        return FileLock(f"{entry}.lock").acquire()
-    except OSError as error:
-        what = f"these features are not in the cache, and it can't be written: {error.strerror}"
-        do = "choose a folder of yours: cache.dir=... or SER_CACHE_DIR"
-        raise ConfigError(what, where=entry.parent, do=do) from error
-
-
-def _compute(recordings: Mapping[str, Part], feature: Feature, entry: Path) -> None:
-    """Decode and transform every recording, by its name in the index; put the finished entry in place at once."""
+    Args:
+        alone: whether no other process is at it, too.
+    """
     from tqdm import tqdm
 
     dim = len(feature.names)
@@ -194,24 +193,30 @@ def _compute(recordings: Mapping[str, Part], feature: Feature, entry: Path) -> N
         values = torch.empty(0, dim) if facts.problem else feature(torch.from_numpy(wave), facts.rate)
         return facts, values.float().reshape(len(values), dim)
 
-    begun, found, scratch = time.perf_counter(), [], entry.with_name(f"{entry.name}.part")
+    begun, found = time.perf_counter(), []
+    scratch = entry.with_name(f"{entry.name}.part" if alone else f"{entry.name}.{os.getpid()}.part")
+    log.info("computing features of %d recordings", len(recordings))
     shutil.rmtree(scratch, ignore_errors=True)  # what a run that was killed left behind
     scratch.mkdir()
     try:
         title = f"{type(feature).__name__.lower()} features"
-        with (scratch / ROWS).open("wb") as file, tqdm(total=len(recordings), desc=title, unit="recording") as bar:
+        with (
+            (scratch / ROWS).open("wb") as file,
+            tqdm(total=len(recordings), desc=title, unit="recording", disable=None) as bar,
+        ):
             for some in spread(lambda parts: [one(part) for part in parts], list(recordings.values()), AT_ONCE):
                 for facts, values in some:
-                    values.numpy().tofile(file)
+                    file.write(values.numpy().tobytes())
                     found.append({"length": len(values), **asdict(facts)})
                 bar.update(len(some))
-            torch.full((1, dim), feature.silence).numpy().tofile(file)
+            file.write(torch.full((1, dim), feature.silence).numpy().tobytes())
         index = pd.DataFrame(found, index=pd.Index(list(recordings), name="recording"), columns=COLUMNS)
         index["start_row"] = index["length"].cumsum() - index["length"]
         index.to_csv(scratch / INDEX)
         _write_sums(scratch, {name: _digest(str(scratch / name)) for name in (ROWS, INDEX)})
         shutil.rmtree(entry, ignore_errors=True)
-        scratch.rename(entry)
+        with nullcontext() if alone else suppress(OSError):  # another process may have been quicker
+            scratch.rename(entry)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     log.info("%d recordings to features in %.1f s: %s", len(recordings), time.perf_counter() - begun, entry)

@@ -11,9 +11,10 @@ import pandas as pd
 from rich import box
 from rich.console import Console
 from rich.table import Column, Table
-from rich.text import Text  # names are no markup
+from rich.text import Text
 
 from ser.atomic import write_text
+from ser.errors import printable
 from ser.results import metrics
 from ser.results.predictions import class_pairs
 from ser.utterances import labels_of
@@ -23,6 +24,9 @@ NAMES = {"accuracy": "accuracy", "uar": "UAR", "macro_f1": "macro-F1"}
 
 SCORED = (*NAMES, "n_utterances", "n_speakers", "accuracy_ci95", "uar_ci95", "per_emotion", "per_speaker")
 """What `metrics.json` says of the scores; the rest of it are facts about the run."""
+
+OF_JOBS = ("job", "best_epoch", "val_loss", "train_seconds", "error", "folder")
+"""Columns of `sweep.csv` besides what sets the jobs apart and percentages."""
 
 
 def summarise(predictions: pd.DataFrame, facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -75,10 +79,10 @@ def show_metrics(summary: Mapping[str, Any], title: str) -> None:
     emotions = _table("emotion", "recall %", "precision %", "F1 %", "utterances")
     for emotion, of in summary["per_emotion"].items():
         percent = (_percent(of[score]) for score in ("recall", "precision", "f1"))
-        emotions.add_row(Text(emotion), *percent, str(of["support"]))
+        emotions.add_row(_safe(emotion), *percent, str(of["support"]))
     speakers = _table("speaker", "accuracy %", "UAR %", "utterances")
     for speaker, of in summary["per_speaker"].items():
-        speakers.add_row(Text(speaker), _percent(of["accuracy"]), _percent(of["uar"]), str(of["n"]))
+        speakers.add_row(_safe(speaker), _percent(of["accuracy"]), _percent(of["uar"]), str(of["n"]))
     whole = _table(f"{summary['n_utterances']} utterances", "%", f"95% interval (speakers: {summary['n_speakers']})")
     for score in NAMES:
         interval = summary.get(f"{score}_ci95")
@@ -95,6 +99,28 @@ def show_summary(summary: Mapping[str, Any], title: str) -> None:
     _print(title, {name: value for name, value in summary.items() if name not in scored}, whole)
 
 
+def show_sweep(jobs: pd.DataFrame, best: int | None, title: str) -> None:
+    """Print a sweep: a job per line with what sets it apart and its scores of validation; the best one in bold."""
+    scores = {f"val_{score}": f"{name} %" for score, name in NAMES.items()}
+    given = [name for name in jobs if name not in (*scores, *OF_JOBS)]
+    short = [str(name).rsplit(".", 1)[-1] for name in given]
+    table = _table("job", *short, "epoch", "loss", *scores.values(), "s")
+    for job in jobs.to_dict("records"):
+        line = [str(job["job"]), *(str(job[name]) for name in given)]
+        if job["error"]:
+            line += ["-", "failed", *("-" for _ in scores), "-"]
+        else:
+            line += [_text(job["best_epoch"]), _text(job["val_loss"]), *(_percent(job[name]) for name in scores)]
+            line += [f"{job['train_seconds']:.0f}"]
+        table.add_row(*map(_safe, line), style="bold" if job["job"] == best else None)
+    console = Console(highlight=False)
+    console.print("", _safe(title, "bold"), table, sep="\n")
+    if best is not None:
+        console.print("\nbest, by the monitored score:", _safe(str(jobs.set_index("job")["folder"].loc[best])))
+    for error, of in jobs[jobs["error"] != ""].groupby("error", sort=False):
+        console.print(_safe(f"\n{', '.join(of['folder'])}: {error}"), soft_wrap=True)
+
+
 def _table(*columns: str) -> Table:
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for i, column in enumerate(columns):
@@ -109,11 +135,16 @@ def _print(title: str, facts: Mapping[str, Any], *tables: Table) -> None:
         lines = (
             [f"{key.replace('_', ' ')}: {_text(of)}" for key, of in value.items()] if isinstance(value, Mapping) else []
         )
-        grid.add_row(Text(name.replace("_", " ")), Text("\n".join(lines) or _text(value)))
+        grid.add_row(_safe(name.replace("_", " ")), _safe("\n".join(lines) or _text(value)))
     console = Console(highlight=False)
-    console.print("", Text(title, style="bold"), grid, sep="\n")
+    console.print("", _safe(title, "bold"), grid, sep="\n")
     for table in tables:
         console.print("", table, sep="\n")
+
+
+def _safe(text: str, style: str = "") -> Text:
+    """Text for the terminal: neither markup nor control characters of names are obeyed."""
+    return Text(printable(text), style=style)
 
 
 def _text(value: object) -> str:

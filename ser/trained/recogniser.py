@@ -75,7 +75,7 @@ class Recogniser:
         if not isinstance(recording, str | os.PathLike):
             (result,) = self._results([""], [self._placed(*recordings.wave_of(recording, rate))])
         elif os.path.isdir(recording):
-            return list(self.recognise(recordings.find([os.fsdecode(recording)])))
+            return list(self.recognise(recordings.find([os.fsdecode(recording)])[0]))
         else:
             (result,) = self._batch([os.fsdecode(recording)])
         if result.problem:

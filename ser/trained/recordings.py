@@ -9,20 +9,27 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from ser.corpora.files import files
+from ser.corpora.files import UNREADABLE, files
 from ser.errors import DataError
 from ser.features import audio
 
 SUFFIXES = {".aif", ".aifc", ".aiff", ".au", ".caf", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".w64", ".wav", ".wave"}
 
 
-def find(paths: Iterable[str]) -> list[str]:
-    """The files to read, each once, those of a folder at any depth; a folder without any stands for itself."""
+def find(paths: Iterable[str]) -> tuple[list[str], list[str]]:
+    """The files to read, each once, those of a folder at any depth; a folder without any stands for itself.
+
+    Returns:
+        The files, and those in the folders that hold sound in a form that can't be read here.
+    """
     found: dict[str, None] = {}  # a set that keeps its order
+    left_out: dict[str, None] = {}
     for path in paths:
-        inside = [file for file, _ in files(path, SUFFIXES)] if os.path.isdir(path) else []
-        found.update(dict.fromkeys(inside or [path]))
-    return list(found)
+        inside = [file for file, _ in files(path, {*SUFFIXES, *UNREADABLE})] if os.path.isdir(path) else []
+        other = {file for file in inside if os.path.splitext(file)[1].lower() in UNREADABLE}
+        left_out.update(dict.fromkeys(sorted(other)))
+        found.update(dict.fromkeys([file for file in inside if file not in other] or ([] if other else [path])))
+    return list(found), list(left_out)
 
 
 def wave_of(samples: Any, rate: float | None) -> tuple[audio.Wave, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,10 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
         """Write all of the file, through to the disk, before it takes its name."""
+        content = io.BytesIO()  # torch would not say what is wrong with the disk
+        torch.save(checkpoint, content)
         with replacing(path) as scratch, scratch.open("wb") as file:
-            torch.save(checkpoint, file)
+            file.write(content.getbuffer())
             file.flush()
             os.fsync(file.fileno())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,20 @@ from ser.training.monitor import Monitor
 HERE = ("cache", "logger", "trust")
 """What belongs to a machine and its user, not to a run: no checkpoint records it."""
 
+GROUPS = (
+    "data",
+    "protocol",
+    "input",
+    "augment",
+    "features",
+    "model",
+    "trainer",
+    "callbacks",
+    "logger",
+    "cache",
+    "monitor",
+)
+"""The keys that hold others."""
 
 KEPT = ("batch_size", "seed", "monitor", "features", "input", "augment", "protocol", "model")
 """What a resumed run can't change: its weights, its best epoch or its optimiser would no longer fit."""
@@ -60,6 +75,13 @@ def checked(cfg: DictConfig) -> dict[str, Any]:
         ConfigError: naming the key.
     """
     values = plain(cfg)
+    known = [*Settings.__annotations__, *GROUPS, "debug"]
+    for name in set(values) - set(known):
+        close = difflib.get_close_matches(name, known, 1)
+        meant = f"; did you mean {close[0]!r}?" if close else ""
+        raise ConfigError(f"there is no such key{meant}", where=name, do=f"the keys are {', '.join(known)}")
+    if lacking := [name for name in GROUPS if not isinstance(values.get(name), dict)]:
+        raise ConfigError(f"nothing is chosen for {', '.join(lacking)}", where=lacking[0], do="leave it as it is")
     own = {name: values[name] for name in Settings.__annotations__}
     check_against(own, Settings, "")
     Settings(**own)

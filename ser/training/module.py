@@ -51,10 +51,14 @@ class EmotionClassifier(L.LightningModule):
         """Of the trainer."""
         return self.trainer.datamodule  # type: ignore[attr-defined, no-any-return]
 
+    def converted(self, x: Tensor) -> Tensor:
+        """The type that the weights have, which is another where `trainer.precision` is such as `64-true`."""
+        return self.trainer.precision_plugin.convert_input(x)  # type: ignore[no-any-return]
+
     def validation_step(self, rows: Tensor, batch_idx: int) -> None:
         """Collect; loss and scores are computed once per epoch."""
         batch = self.data.batch(rows, Augmentation())
-        self.scored.append((self.net(batch.x, batch.lengths).float(), batch.truth))
+        self.scored.append((self.net(self.converted(batch.x), batch.lengths).float(), batch.truth))
 
     def on_validation_epoch_end(self) -> None:
         """Log `val/loss`, `val/accuracy`, `val/uar` and `val/macro_f1`."""
@@ -63,8 +67,8 @@ class EmotionClassifier(L.LightningModule):
         self.loss.update(F.cross_entropy(logits, truth), len(truth))
         self.confusion.update(logits.argmax(1), truth)
         scores = metrics.scores(self.confusion.compute().cpu().numpy())
-        self.log("val/loss", self.loss.compute(), prog_bar=True)
-        self.log("val/accuracy", scores["accuracy"], prog_bar=True)
+        self.log("val/loss", self.loss.compute())
+        self.log("val/accuracy", scores["accuracy"])
         self.log_dict({"val/uar": scores["uar"], "val/macro_f1": scores["macro_f1"]})
         self.loss.reset()
         self.confusion.reset()
@@ -130,7 +134,7 @@ class GradientClassifier(EmotionClassifier):
     def training_step(self, rows: Tensor, batch_idx: int) -> Tensor:
         """Cross-entropy of a batch."""
         batch = self.data.batch(rows, self.augment)
-        loss = F.cross_entropy(self.net(batch.x, batch.lengths).float(), batch.truth)
+        loss = F.cross_entropy(self.net(self.converted(batch.x), batch.lengths).float(), batch.truth)
         self.losses.append((loss.detach(), len(batch.truth)))
         return loss
 
@@ -139,7 +143,7 @@ class GradientClassifier(EmotionClassifier):
         losses, sizes = zip(*self.losses, strict=True)
         self.losses.clear()
         self.train_loss.update(torch.stack(losses), torch.tensor(sizes, device=self.device))
-        self.log("train/loss", self.train_loss.compute(), prog_bar=True)
+        self.log("train/loss", self.train_loss.compute())
         self.train_loss.reset()
         self.log("lr", self.plateau.optimizer.param_groups[0]["lr"])
         score = self.trainer.callback_metrics.get(self.monitor.name)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import platform
+import re
 import shlex
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
@@ -15,6 +18,7 @@ from pathlib import Path
 import torch
 
 from ser.errors import ConfigError
+from ser.locks import holding
 
 RESULTS = ("checkpoints/best.ckpt", "checkpoints/last.ckpt", "metrics.csv", "summary.json")
 """What shows that a folder belongs to a run already; one that failed before its first epoch ended has none of it."""
@@ -38,27 +42,54 @@ def last(resume: str) -> Path:
     return path
 
 
-def claim(folder: Path, resume: str | None) -> None:
-    """Make sure that nothing of another run is written over.
+@contextmanager
+def claimed(folder: Path, resume: str | None) -> Iterator[None]:
+    """Work in the folder of a run: what is logged goes to its `train.log`, too, and nothing of another run is lost.
 
     A run that is resumed in another folder takes its best checkpoint so far along.
 
     Raises:
-        ConfigError: if a run is in the folder already, and it is not the one to resume.
+        ConfigError: if a run is in the folder already, and it is not the one to resume; or another process is at work.
     """
-    checkpoints = Path(resume).absolute().parent if resume is not None else None
-    if checkpoints == folder.absolute() / "checkpoints":
+    folder.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as until_end:
+        try:
+            until_end.enter_context(holding(folder / ".lock", wait=False))
+        except BlockingIOError as error:
+            do = "wait for its end, or choose another hydra.run.dir"
+            raise ConfigError("another process is at work in this folder", where=folder, do=do) from error
+        _refuse_used(folder, resume)
+        (folder / "checkpoints").mkdir(exist_ok=True)
+        best = None if resume is None else Path(resume).absolute().with_name("best.ckpt")
+        if best and best.exists() and best.parent != folder.absolute() / "checkpoints":
+            shutil.copy(best, folder / "checkpoints")
+        file = logging.FileHandler(folder / "train.log", encoding="utf-8", errors="backslashreplace")
+        until_end.callback(file.close)
+        logging.root.addHandler(file)
+        until_end.callback(logging.root.removeHandler, file)
+        yield
+
+
+def _refuse_used(folder: Path, resume: str | None) -> None:
+    if resume is not None and Path(resume).absolute().parent == folder.absolute() / "checkpoints":
         return
     found = [name for name in RESULTS if (folder / name).exists()]
     if found:
+        last = folder / "checkpoints" / "last.ckpt"
+        go_on = f", or go on with it: {command_to_resume(last)}" if last.exists() else ", or remove this one"
         raise ConfigError(
             f"a run is in this folder already ({', '.join(found)})",
             where=folder,
-            do=f"choose another hydra.run.dir, or go on with it: resume={folder / 'checkpoints' / 'last.ckpt'}",
+            do=f"choose another hydra.run.dir{go_on}",
         )
-    (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
-    if resume is not None and (best := Path(resume).with_name("best.ckpt")).exists():
-        shutil.copy(best, folder / "checkpoints")
+
+
+def command_to_resume(checkpoint: Path) -> str:
+    """To be pasted into a shell: quoted for it, and for Hydra inside of that."""
+    place = str(checkpoint)
+    if not re.fullmatch(r"[\w./+ :-]+", place, re.ASCII):  # more than that, Hydra would take apart
+        place = "'" + re.sub(r"(\\*)'", r"\1\1\\'", place) + "'"
+    return f"python train.py {shlex.quote(f'resume={place}')}"
 
 
 def environment() -> str:
@@ -84,6 +115,6 @@ def say_how_to_go_on(folder: Path) -> None:
     """Tell what an interrupted run left."""
     last = folder / "checkpoints" / "last.ckpt"
     if last.exists():
-        log.info("interrupted; go on with: python train.py resume=%s", last)
+        log.info("interrupted; go on with: %s", command_to_resume(last))
     else:
         log.info("interrupted before the first epoch ended: there is no checkpoint yet")

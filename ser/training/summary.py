@@ -27,6 +27,9 @@ def about(settings: dict[str, Any], found: Dataset, split: Split) -> dict[str, A
     """What has to be known beside every score of this run."""
     overlap = split.overlap()
     present = set(found.table["speaker"].map(speaker_key))
+    listed = settings["protocol"].get("dev_speakers") or []
+    if lacking := [str(speaker) for speaker in listed if speaker_key(speaker) not in present]:
+        log.warning("protocol.dev_speakers: the corpus has no speaker %s", ", ".join(lacking))
     absent = [speaker for speaker in split.test_speakers if speaker_key(speaker) not in present]
     if absent:
         rest = "training and validation only" if not split.test else "the test is on the others"
@@ -69,6 +72,7 @@ def write(folder: Path, facts: dict[str, Any], history: list[dict[str, Any]], mo
         "versions": versions(),
     }
     write_text(folder / "summary.json", json.dumps(summary, indent=2) + "\n")
-    curves = figures.learning_curves(pd.DataFrame(history), best["epoch"])
-    figures.save(curves, folder / "learning_curves")
+    if len(history) > 1:  # what is fitted once has no course
+        curves = figures.learning_curves(pd.DataFrame(history), best["epoch"])
+        figures.save(curves, folder / "learning_curves")
     tables.show_summary({name: value for name, value in summary.items() if name != "versions"}, title=str(folder))

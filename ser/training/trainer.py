@@ -10,16 +10,19 @@ from typing import Any
 
 import lightning as L
 import torch
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.callbacks import Callback, TQDMProgressBar
+from lightning.pytorch.callbacks import Callback, ProgressBar
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.profilers import AdvancedProfiler, Profiler, SimpleProfiler
+from lightning_utilities.core.rank_zero import rank_zero_only
 
 from ser.build import build, check_against
 from ser.errors import ConfigError
 from ser.training import checkpoint
 from ser.training.history import History
 from ser.training.monitor import Monitor
+from ser.training.progress import Progress
 
 OURS = {
     "logger": "use the group logger=tensorboard, csv, wandb, mlflow or none",
@@ -80,25 +83,40 @@ def for_training(
     Raises:
         ConfigError: if Lightning refuses the settings.
     """
-    bars = [TQDMProgressBar(refresh_rate=20)] if settings.get("enable_progress_bar", True) else []
+    callbacks = list(callbacks)
+    own_bar = any(isinstance(callback, ProgressBar) for callback in callbacks)
+    progress = [Progress(history)] if settings.get("enable_progress_bar", True) and not own_bar else []
     chosen = {name: value for name, value in settings.items() if value is not None}
     chosen |= {"precision": precision, "profiler": _profiler(settings.get("profiler"), folder)}
+    chosen["enable_progress_bar"] = own_bar
+    plugins: list[Any] = [checkpoint.AtomicCheckpointIO()]
+    if _alone(settings):
+        # A task of `srun`, a shell that torchrun has left: its rank is not ours, and must not silence this run.
+        plugins.append(LightningEnvironment())
+        rank_zero_only.rank = 0  # type: ignore[attr-defined]
     try:
         return L.Trainer(
             **chosen,
-            callbacks=[history, *checkpoint.callbacks(folder / "checkpoints", monitor), *callbacks, *bars],
+            callbacks=[history, *checkpoint.callbacks(folder / "checkpoints", monitor), *callbacks, *progress],
             logger=log_to or False,
-            plugins=[checkpoint.AtomicCheckpointIO()],
+            plugins=plugins,
             default_root_dir=folder,
             num_sanity_val_steps=0,
             use_distributed_sampler=False,
             enable_model_summary=False,
         )
-    except (MisconfigurationException, TypeError, ValueError) as error:
+    except (MisconfigurationException, ImportError, RuntimeError, TypeError, ValueError) as error:
         do = (
             "this machine has no GPU for torch: use trainer=cpu" if "gpu backend" in str(error) else "set another value"
         )
         raise ConfigError(f"Lightning's Trainer refuses its settings: {error}", where="trainer", do=do) from error
+
+
+def _alone(settings: Mapping[str, Any]) -> bool:
+    """Whether the settings ask for one process, whatever the environment says of ranks."""
+    devices = settings.get("devices")
+    one = len(devices) == 1 if isinstance(devices, list) else str(devices) == "1"
+    return one and settings.get("num_nodes") in (None, 1)
 
 
 def logger(settings: dict[str, Any], folder: Path) -> Logger | None:

@@ -191,7 +191,7 @@ def test_a_cache_that_may_only_be_read_is_read(
     shutil.copytree(tmp_path / "corpus", tmp_path / "elsewhere")
     elsewhere = [path.replace("corpus", "elsewhere") for path in corpus]
 
-    def refuse(*arguments: object) -> None:
+    def refuse(*arguments: object, **named: object) -> None:
         raise PermissionError(13, "Permission denied")
 
     if way == "permissions":
@@ -404,15 +404,23 @@ def test_digests_stay_text(corpus: list[str], folder: Path, monkeypatch: pytest.
         assert bank(corpus, LOUDNESS, folder).files["samples"].tolist() == ["12e4"] * 5
 
 
-def test_it_shows_its_progress(
-    corpus: list[str], folder: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+def test_it_shows_its_progress_on_a_terminal_alone(
+    corpus: list[str],
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with caplog.at_level(logging.INFO):
         bank(corpus, LOUDNESS, folder)
+    assert "computing features of 5 recordings" in caplog.text
+    assert "5 recordings to features" in caplog.text
+    assert not capsys.readouterr().err
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    bank(corpus[:4], LOUDNESS, folder)
     shown = capsys.readouterr().err
     assert "loudness features" in shown
-    assert "5/5" in shown
-    assert "5 recordings to features" in caplog.text
+    assert "4/4" in shown
     bank(corpus, LOUDNESS, folder)
     assert not capsys.readouterr().err
 

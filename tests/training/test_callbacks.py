@@ -137,7 +137,7 @@ def test_a_logger_without_its_package(logger: str, command: Command, workplace: 
     refused = command("train.py", *small(workplace), f"logger={logger}", run, fails=True)
     assert f'pip install "ser[{logger}]"' in refused.stderr
     assert "Traceback" not in refused.stderr
-    assert [path.name for path in (tmp_path / "run").iterdir()] == ["train.log"]
+    assert not list((tmp_path / "run").iterdir())
 
 
 @pytest.mark.parametrize("model", ["cnn", "decision_tree"])

@@ -1,0 +1,242 @@
+"""How commands end: by a signal, a full disk, a busy folder, in a shell that something else has left its marks in."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from conftest import Command, small
+
+ROOT = Path(__file__).parent.parent
+FOREVER = "trainer.max_epochs=1000000"
+PLAIN = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
+
+
+class Started:
+    """`python <script> <overrides>` in a process of its own, as a shell starts it; what it says is kept."""
+
+    def __init__(self, workplace: Path, script: str, *overrides: str, **environment: str) -> None:
+        line = [sys.executable, str(ROOT / script), *overrides]
+        variables = {**PLAIN, "SER_CACHE_DIR": str(workplace / "cache"), **environment}
+        self.process = subprocess.Popen(
+            line, cwd=workplace, env=variables, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        self.said = ""
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.said += line
+
+    def wait_for(self, text: str) -> None:
+        """Until it has said this."""
+        until = time.monotonic() + 90
+        while text not in self.said:
+            assert self.process.poll() is None and time.monotonic() < until, self.said
+            time.sleep(0.01)
+
+    def end(self) -> int:
+        """Its exit status."""
+        status = self.process.wait(90)
+        self.reader.join()
+        return status
+
+
+def ended(workplace: Path, script: str, *overrides: str, **environment: str) -> tuple[int, str]:
+    run = Started(workplace, script, *overrides, **environment)
+    return run.end(), run.said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "name"), [(signal.SIGTERM, "SIGTERM"), (signal.SIGINT, "Ctrl-C")])
+def test_a_signal_leaves_a_checkpoint_and_the_command_to_go_on(
+    workplace: Path, tmp_path: Path, number: signal.Signals, name: str
+) -> None:
+    folder = tmp_path / "a b, c=d 'e'" / name
+    escaped = str(folder).replace("'", "\\'")
+    run = Started(workplace, "train.py", *small(workplace)[1:], FOREVER, f"hydra.run.dir='{escaped}'")
+    run.wait_for("epoch 2/")
+    run.process.send_signal(number)
+    assert run.end() == 128 + number
+    assert f"{name}: stopping" in run.said
+    assert "Traceback" not in run.said
+    line = re.search(r"go on with: python (.*)", run.said)
+    assert line is not None
+    done = len(pd.read_csv(folder / "metrics.csv"))
+    paste = f"{sys.executable} {line[1].replace('train.py', str(ROOT / 'train.py'))} trainer.max_epochs={done + 1}"
+    subprocess.run(paste, shell=True, check=True, cwd=workplace, env=PLAIN, capture_output=True)
+    assert json.loads((folder / "summary.json").read_text())["epochs"] == done + 1
+
+
+@pytest.mark.slow
+def test_a_start_that_was_interrupted_can_be_made_again(workplace: Path, tmp_path: Path) -> None:
+    settings = [*small(workplace), "trainer.max_epochs=1", "features=functionals", "input=vector", "model=mlp_torch"]
+    settings = [name for name in settings if name not in ("input.frames=32", "features.sample_rate=16000")]
+    settings += [f"cache.dir={tmp_path}/cache", f"hydra.run.dir={tmp_path}/run"]
+    run = Started(workplace, "train.py", *settings)
+    run.wait_for("computing features")
+    run.process.send_signal(signal.SIGINT)
+    assert run.end() == 130
+    assert "Traceback" not in run.said
+    assert not list((tmp_path / "cache").glob("*.part"))
+    status, said = ended(workplace, "train.py", *settings)
+    assert status == 0, said
+
+
+@pytest.mark.slow
+def test_a_signal_while_imports_are_on_their_way(workplace: Path, tmp_path: Path) -> None:
+    run = Started(workplace, "train.py", *small(workplace), f"hydra.run.dir={tmp_path}/run")
+    while not (tmp_path / "run").exists():  # Hydra is there, torch comes next
+        time.sleep(0.01)
+    run.process.send_signal(signal.SIGINT)
+    assert run.end() == 130
+    assert run.said.strip() == "Ctrl-C: stopping"
+
+
+@pytest.mark.slow
+def test_a_signal_ends_a_sweep(workplace: Path, tmp_path: Path) -> None:
+    sweep = ["-m", *small(workplace), FOREVER, "seed=1,2", f"hydra.sweep.dir={tmp_path}"]
+    run = Started(workplace, "train.py", *sweep)
+    run.wait_for("epoch 2/")
+    run.process.send_signal(signal.SIGTERM)
+    assert run.end() == 143
+    assert not (tmp_path / "1_cnn").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"RANK": "1"},
+        {"LOCAL_RANK": "1"},
+        {
+            "SLURM_PROCID": "1",
+            "SLURM_LOCALID": "1",
+            "SLURM_NODEID": "0",
+            "SLURM_NTASKS": "2",
+            "SLURM_JOB_ID": "3",
+            "SLURM_JOB_NAME": "train",
+        },
+    ],
+    ids=["RANK", "LOCAL_RANK", "Slurm"],
+)
+def test_a_rank_in_the_environment_silences_no_run(
+    workplace: Path, tmp_path: Path, environment: Mapping[str, str]
+) -> None:
+    settings = [*small(workplace), f"hydra.run.dir={tmp_path}/run", "trainer.max_epochs=1"]
+    status, said = ended(workplace, "train.py", *settings, **environment)
+    assert status == 0, said
+    for name in ("summary.json", "split.csv", "metrics.csv", "checkpoints/last.ckpt", ".hydra/config.yaml"):
+        assert (tmp_path / "run" / name).exists()
+    assert list((tmp_path / "run" / "tensorboard").glob("events*"))
+    assert "best epoch" in said
+    status, said = ended(workplace, "train.py", *settings, **environment)
+    assert status == 1
+    assert "a run is in this folder already" in said
+
+
+@pytest.mark.slow
+def test_without_a_terminal_an_epoch_is_one_line(workplace: Path, tmp_path: Path) -> None:
+    status, said = ended(
+        workplace,
+        "train.py",
+        *small(workplace),
+        f"hydra.run.dir={tmp_path}/run",
+        MPLBACKEND="module://matplotlib_inline.backend_inline",  # as a notebook's kernel leaves it to `!python`
+    )
+    assert status == 0, said
+    assert "\r" not in said
+    assert "\x1b" not in said
+    (first,) = (line for line in said.splitlines() if line.startswith("epoch 1/2"))
+    assert re.fullmatch(r"epoch 1/2: loss \d\.\d{3}, val loss \d\.\d{3}, accuracy \d+\.\d%, 00:\d\d left", first)
+    assert "epoch 2/2" in (tmp_path / "run" / "train.log").read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("blocks", [3, 30, 700])
+def test_a_disk_that_takes_no_more_is_named(workplace: Path, tmp_path: Path, blocks: int) -> None:
+    """A limit on the size of files, in kilobytes, stands for a full disk: the record, a table, a checkpoint fail."""
+    overrides = [*small(workplace), f"hydra.run.dir={tmp_path}/run"]
+    line = ["bash", "-c", f'ulimit -f {blocks}; exec "$@"', "-", sys.executable, str(ROOT / "train.py"), *overrides]
+    variables = {**PLAIN, "SER_CACHE_DIR": str(workplace / "cache")}
+    found = subprocess.run(line, cwd=workplace, env=variables, text=True, capture_output=True)
+    assert found.returncode == 1
+    assert "error: File too large\n  where: " + str(tmp_path / "run") in found.stderr
+    assert "Traceback" not in found.stdout + found.stderr
+
+
+@pytest.mark.parametrize("setting", ["hydra.run.dir", "hydra.sweep.dir", "cache.dir"])
+def test_a_place_that_can_not_be_written_is_named(
+    command: Command, workplace: Path, tmp_path: Path, setting: str
+) -> None:
+    many = ["-m"] if setting == "hydra.sweep.dir" else []
+    run = [] if "hydra" in setting else [f"hydra.run.dir={tmp_path}/run"]
+    refused = command("train.py", *many, *small(workplace), f"{setting}=/dev/null/x", *run, fails=True)
+    assert "Not a directory" in refused.stderr
+    assert "/dev/null/x" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_a_file_system_without_locks_is_good_enough(
+    command: Command, workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    settings = [*small(workplace), "trainer.max_epochs=1", f"hydra.run.dir={tmp_path}/run"]
+    said = command("train.py", *settings, f"cache.dir={tmp_path}/cache")
+    assert "has no locks: do not start two commands there at once" in said.stdout
+    assert (tmp_path / "run" / "summary.json").exists()
+    assert not list((tmp_path / "cache").glob("*.part"))
+
+
+def test_two_runs_do_not_meet_in_one_folder(command: Command, workplace: Path, tmp_path: Path) -> None:
+    from ser.locks import holding
+
+    with holding(tmp_path / ".lock", wait=False):
+        refused = command("train.py", *small(workplace), f"hydra.run.dir={tmp_path}", fails=True)
+    assert "another process is at work in this folder" in refused.stderr
+    assert "wait for its end" in refused.stderr
+
+
+def test_the_folder_of_a_failed_start_can_be_used(command: Command, workplace: Path, tmp_path: Path) -> None:
+    settings = [*small(workplace), "trainer.max_epochs=1", f"hydra.run.dir={tmp_path}/run"]
+    command("train.py", *settings, "protocol.val_fraction=7", fails=True)
+    command("train.py", *settings)
+    assert (tmp_path / "run" / "summary.json").exists()
+
+
+def test_relative_places_stay_where_they_are(
+    command: Command, workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = [name for name in small(workplace) if "data.root" not in name]
+    settings += ["trainer.max_epochs=1", "hydra.job.chdir=true", f"hydra.run.dir={tmp_path}/run", "data.root=corpus"]
+    command("train.py", *settings)
+    assert (tmp_path / "run" / "summary.json").exists()
+
+
+def test_a_path_that_is_no_utf8(command: Command, workplace: Path, tmp_path: Path) -> None:
+    corpus = tmp_path / os.fsdecode(b"corpus \xff")
+    corpus.symlink_to(workplace / "corpus")
+    settings = [name for name in small(workplace) if "data.root" not in name]
+    run = tmp_path / "run"
+    command("train.py", *settings, "trainer.max_epochs=1", f"data.root='{corpus}'", f"hydra.run.dir={run}")
+    said = command("evaluate.py", f"ckpt={run}")
+    assert "UnicodeEncodeError" not in said.stderr
+    table = pd.read_csv(run / "evaluation" / "best-test" / "test_results.csv", encoding_errors="surrogateescape")
+    assert table["path"].str.startswith(str(corpus)).all()
