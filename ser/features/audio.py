@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ser.features import containers
+from ser.features.chunks import Promise
 from ser.features.decoder import Block, Decoder
 
 Wave = NDArray[np.float32]
@@ -53,7 +54,7 @@ def read(path: str | os.PathLike[str], start: float = 0.0, end: float = math.inf
     Returns:
         `(samples,)` float32 in [-1, 1], empty if there is a problem; and what was found.
     """
-    place = os.fspath(path)
+    place = os.fsdecode(path)
     try:
         return _recording(place, start, end)
     except RecordingError as error:
@@ -82,6 +83,8 @@ def _recording(path: str, start: float, end: float) -> tuple[Wave, Facts]:
 
     if not 0 <= start < end:  # nor NaN
         raise RecordingError(f"no segment: from {start:g} to {end:g} s")
+    if path.encode(errors="ignore").decode() != path:
+        raise RecordingError("unreadable: its name is not in UTF-8")  # no table of results could hold it
     if os.path.isdir(path):
         raise RecordingError("a folder without a recording")
     if not os.path.getsize(path):
@@ -111,34 +114,54 @@ def _decoded(path: str, start: float, end: float, channel: int | None = None) ->
         try:
             decoder = Decoder(file)
         except soundfile.LibsndfileError:
-            _bear(promise.missing, promise.whole, 0)  # the end of a file may be all that keeps it from being recognised
+            _keep(replace(promise, frames=0), 0, 0)  # its end may be all that keeps a file from being recognised
             raise
-        rate, total = decoder.rate, decoder.frames
-        most = MOST_FRAMES + 1 if total is None else total
-        first, last = (round(min(second * rate, most)) for second in (start, end))
-        if (total is not None and last - first > MOST_FRAMES) or rate not in RATES:
-            raise RecordingError("unreadable: its header gives no credible length or rate")
-        if total is not None:
-            _within(start, end, total / rate)
-        likely = PER_BYTE * os.fstat(file.fileno()).st_size
         with decoder:
+            first, last = _part(decoder, promise, start, end)
+            likely = PER_BYTE * os.fstat(file.fileno()).st_size
             wave = _gathered(decoder.blocks(first, last), channel, last - first, likely)
-    if promise.torn or (total is None and decoder.torn):
-        raise RecordingError("truncated or damaged: its end is missing")
-    lost = 0
-    if total is None:
-        if len(wave) == last - first == MOST_FRAMES + 1:
+    lost, rate = last - first - len(wave), decoder.rate
+    if decoder.frames is None:
+        if decoder.torn:
+            raise RecordingError("truncated or damaged: its end is missing")
+        if len(wave) > MOST_FRAMES:
             raise RecordingError(f"longer than {MOST_FRAMES} samples")
-        if len(wave) < last - first:
+        if lost:
             _within(start, end, (first + len(wave)) / rate)
+        lost = 0
     else:
-        lost = last - first - len(wave)
-        _bear(promise.missing, promise.whole, (promise.whole - promise.missing) * rate / total if total else 0)
-        _bear(promise.frames - total, promise.frames, rate)
         _bear(lost, last - first, rate)
-        lost = max(lost, promise.frames - total)
+        lost = max(lost, promise.frames - decoder.frames)
     note = promise.note or (f"{lost} samples short at its end" if lost > 0 else "")
     return wave, Facts(rate, decoder.channels, len(wave) / rate, note=note)
+
+
+def _part(decoder: Decoder, promise: Promise, start: float, end: float) -> tuple[int, int]:
+    """The frames from `start` to `end`, as far as the header tells; a file without a length may have as many."""
+    rate, total = decoder.rate, decoder.frames
+    most = MOST_FRAMES + 1 if total is None else total
+    first, last = (round(min(second * rate, most)) for second in (start, end))
+    if (total is not None and last - first > MOST_FRAMES) or rate not in RATES:
+        raise RecordingError("unreadable: its header gives no credible length or rate")
+    if total is not None:
+        _keep(promise, total, rate)
+        _within(start, end, total / rate)
+    return first, last
+
+
+def _keep(promise: Promise, frames: int, rate: int) -> None:
+    """Refuse a recording that does not keep what it promises, but for as little as any player bears."""
+    if promise.torn:
+        raise RecordingError("truncated or damaged: its end is missing")
+    held = promise.whole - promise.missing
+    _bear(promise.missing, promise.whole, held * rate / frames if frames else 0)
+    _bear(promise.frames - frames, promise.frames, rate)
+
+
+def _bear(missing: int, whole: int, per_second: float) -> None:
+    """Refuse a whole, in bytes or samples, of which more is missing than a little at its end."""
+    if missing > 0 and not (missing < SHORT_SHARE * whole and missing < SHORT_SECONDS * per_second):
+        raise RecordingError(f"truncated or damaged: {100 * (whole - missing) // whole}% of it can be read")
 
 
 def _within(start: float, end: float, seconds: float) -> None:
@@ -147,12 +170,6 @@ def _within(start: float, end: float, seconds: float) -> None:
         raise RecordingError("begins after the recording")
     if end < math.inf and end - seconds > max(LATE_SECONDS, LATE_SHARE * (end - start)):
         raise RecordingError("ends after the recording")
-
-
-def _bear(missing: int, whole: int, per_second: float) -> None:
-    """Refuse a recording of which more is missing than what every player bears, in bytes or samples alike."""
-    if missing > 0 and not (missing < SHORT_SHARE * whole and missing < SHORT_SECONDS * per_second):
-        raise RecordingError(f"truncated or damaged: {100 * (whole - missing) // whole}% of it can be read")
 
 
 def _gathered(blocks: Iterable[Block], channel: int | None, most: int, likely: int) -> Wave:
@@ -167,12 +184,15 @@ def _gathered(blocks: Iterable[Block], channel: int | None, most: int, likely: i
 
 
 def _mix(block: Block, channel: int | None, out: Wave) -> None:
-    scale = np.float32(1 / (1 << 15) if block.dtype == np.int16 else 1)
     if channel is not None or block.shape[1] == 1:
-        np.multiply(block[:, channel or 0], scale, out=out)
-        return
-    with np.errstate(all="ignore"):  # what is not finite is found in the end
-        np.multiply(block.mean(axis=1, dtype=np.float32), scale, out=out)
+        mono = block[:, channel or 0]
+    else:
+        with np.errstate(all="ignore"):  # what is not finite is found in the end
+            mono = block.mean(axis=1, dtype=np.float32)
+    if block.dtype == np.int16:
+        np.multiply(mono, np.float32(1 / (1 << 15)), out=out)
+    else:
+        out[:] = mono
 
 
 def _spread(wave: Wave) -> float:

@@ -173,6 +173,12 @@ def test_a_file_that_is_not_there_and_a_folder_are_problems(tmp_path: Path) -> N
     assert audio.read(tmp_path)[1].problem == "a folder without a recording"
 
 
+def test_a_name_that_no_table_can_hold_is_a_problem(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"\xff.wav")
+    path.write_bytes(written(tmp_path / "a.wav", voice()).read_bytes())
+    assert audio.read(path)[1].problem == "unreadable: its name is not in UTF-8"
+
+
 def test_more_chunks_around_the_samples_and_a_wrong_byte_rate_do_no_harm(tmp_path: Path) -> None:
     path = with_bytes(written(tmp_path / "a.wav", voice()), slice(28, 32), struct.pack("<I", 1))
     expected = audio.read(path)[1]

@@ -164,6 +164,19 @@ def test_a_part_of_a_file_is_no_recording(
         assert abs(told - 100 * share) < 5
 
 
+@pytest.mark.parametrize("segment", [(0.0, 0.1), (0.9, 1.0)])
+def test_a_part_of_a_file_has_no_segments(tmp_path: Path, segment: tuple[float, float]) -> None:
+    content = recording(tmp_path / "a", "W64")
+    os.truncate(tmp_path / "a", len(content) // 2)
+    assert audio.read(tmp_path / "a", *segment)[1].problem == "truncated or damaged: 49% of it can be read"
+
+
+def test_a_coding_that_is_not_known_is_no_damage(tmp_path: Path) -> None:
+    content = recording(tmp_path / "a", "NIST")
+    path = patched(tmp_path / "a", content, (content.index(b"pcm"), b"xyz"))
+    assert audio.read(path)[1].problem.startswith("unreadable: ")
+
+
 @pytest.mark.parametrize("missing", [1, 44])
 @pytest.mark.parametrize(("form", "coding", "order"), CONTAINERS)
 def test_a_few_bytes_less_are_noted(tmp_path: Path, form: str, coding: str, order: str | None, missing: int) -> None:
