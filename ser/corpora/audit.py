@@ -21,7 +21,7 @@ def audit(listing: Listing, facts: pd.DataFrame, on_problem: str) -> pd.DataFram
     Args:
         listing: what the corpus reader found.
         facts: row by row of `listing.table`, what decoding found: `rate` in Hz, `channels`, `samples` (a digest of
-            the utterance's samples) and `problem` ("" or a short phrase).
+            the utterance's samples), `problem` and `note`, of what is no problem ("" or a short phrase).
         on_problem: "refuse", or "leave_out" the recordings with a problem.
 
     Raises:
@@ -43,6 +43,7 @@ def audit(listing: Listing, facts: pd.DataFrame, on_problem: str) -> pd.DataFram
     stray = ~again & (good["misplaced"] != "")
     why.update(good.loc[stray, "misplaced"])
     used, equal = good[~again & ~stray], good[again]
+    noted = used[used["note"] != ""]
     bad = copies.assign(why=why)[why != ""].sort_values("place")
     problems = [*map(str, listing.problems), *map(str, map(Problem, bad["place"], bad["why"]))]
     if problems and on_problem == "refuse":
@@ -61,6 +62,7 @@ def audit(listing: Listing, facts: pd.DataFrame, on_problem: str) -> pd.DataFram
         f"{len(used)} utterances of {used['speaker'].nunique()} speakers",
         *_note("used once, equal copies", equal.loc[~renamed, "place"]),
         *_note("used once, equal samples under two names", (first + " = " + equal["utterance"])[renamed]),
+        *_note("used in spite of flaws", noted["path"] + " (" + noted["note"] + ")"),
         *_note("converted to mono", used.loc[used["channels"] > 1, "path"]),
         *_note(f"resampled, not at {listing.rate} Hz", used.loc[used["off_rate"], "path"]),
         *([counted(listing.left_out)] if listing.left_out else []),
@@ -80,7 +82,7 @@ def _in_order_of_preference(listing: Listing, facts: pd.DataFrame) -> pd.DataFra
 
     `place` is the path and, if it is one, the segment.
     """
-    columns = ["rate", "channels", "samples", "problem"]
+    columns = ["rate", "channels", "samples", "problem", "note"]
     copies = listing.table.reset_index(drop=True).assign(**{name: facts[name].to_numpy() for name in columns})
     copies = copies.assign(**{name: of for name, of in SEGMENT.items() if name not in copies})
     copies = copies if "misplaced" in copies else copies.assign(misplaced="")

@@ -258,10 +258,28 @@ def test_a_name_that_is_not_utf8_does_not_spoil_the_message(root: Path, said: Ca
     assert r"caf\udce9.wav: " in said().encode().decode()
 
 
+def test_what_is_amiss_with_what_is_used_is_said(root: Path, said: Callable[[], str]) -> None:
+    os.truncate(root / FIRST, (root / FIRST).stat().st_size - 44)
+    left = voice("left")
+    for stem in STEMS[1:7]:
+        record(
+            root / f"Actor_{stem[-2:]}" / f"{stem}.wav", np.stack([left, -left], axis=1) + voice(stem)[:, None] // 500
+        )
+    assert len(used(root)) == 8
+    assert f"  used in spite of flaws (7): {root / FIRST} (44 bytes short at its end), " in said()
+    assert said().count("(channels cancel out: one alone is used)") == 4
+
+
+def test_a_flaw_of_a_file_is_said_once_for_all_its_segments(said: Callable[[], str]) -> None:
+    listing, facts = segments(("a", "a.wav", 0.0, 1.0, "A"), ("b", "a.wav", 1.0, 2.0, "B"))
+    audit(listing, facts.assign(note="1 byte short at its end"), "refuse")
+    assert said() == "2 utterances of 1 speakers\n  used in spite of flaws (1): a.wav (1 byte short at its end)"
+
+
 def segments(*rows: tuple[str, str, float, float, str]) -> tuple[Listing, pd.DataFrame]:
     """A corpus of (utterance, path, start, end, samples), none of which is looked at."""
     table = pd.DataFrame(rows, columns=["utterance", "path", "start", "end", "samples"])
-    facts = table[["samples"]].assign(rate=16000, channels=1, problem="", start_row=7)
+    facts = table[["samples"]].assign(rate=16000, channels=1, problem="", note="", start_row=7)
     return Listing(table.drop(columns="samples").assign(speaker="1", emotion="sad"), ("calm", "sad")), facts
 
 
