@@ -94,8 +94,8 @@ def _predict(arguments: argparse.Namespace) -> tuple[str, int]:
         if file:
             file.write(text)
     for result in found:
-        if result.problem:
-            print(printable(f"{result.path}: {result.problem}"), file=sys.stderr)
+        if said := result.problem or (result.note and f"used in spite of flaws: {result.note}"):
+            print(printable(f"{result.path}: {said}"), file=sys.stderr)
     if left_out:
         kinds = ", ".join(f"{count} {kind}" for kind, count in Counter(map(_suffix, left_out)).items())
         print(f"left out: {kinds} files, such as {printable(', '.join(left_out[:5]))}", file=sys.stderr)

@@ -46,7 +46,8 @@ class Started:
         """Until it has said this."""
         until = time.monotonic() + 90
         while text not in self.said:
-            assert self.process.poll() is None and time.monotonic() < until, self.said
+            assert self.process.poll() is None, self.said
+            assert time.monotonic() < until, self.said
             time.sleep(0.01)
 
     def end(self) -> int:

@@ -22,6 +22,7 @@ MOST_FRAMES = 1 << 30  # 6 h at 48 kHz, 18 h at 16 kHz; a header that promises m
 RATES = range(4000, 384001)  # Hz; outside of it, a header is damaged
 LATE_SECONDS, LATE_SHARE = 0.1, 0.01  # a segment may end so late, or by this part of its length: ends are rounded
 SHORT_SECONDS, SHORT_SHARE = 0.1, 0.01  # what may lack at a file's end, as any player allows: less than either
+SHORTEST = 0.1  # seconds; less, even of a voice, holds no syllable
 PER_BYTE = 8  # frames for which memory is taken at once, before a compressed file shows that it has more
 
 
@@ -83,8 +84,6 @@ def _recording(path: str, start: float, end: float) -> tuple[Wave, Facts]:
 
     if not 0 <= start < end:  # nor NaN
         raise RecordingError(f"no segment: from {start:g} to {end:g} s")
-    if path.encode(errors="ignore").decode() != path:
-        raise RecordingError("unreadable: its name is not in UTF-8")  # no table of results could hold it
     if os.path.isdir(path):
         raise RecordingError("a folder without a recording")
     if not os.path.getsize(path):

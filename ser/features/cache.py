@@ -64,7 +64,7 @@ class Bank:
 
     `rows` is `(row, dim)` float32, a memory map whose last row is silence. `files` has one row per recording, in the
     order in which they were given: `start_row` and `length` in `rows`, and what `audio.read` found (`rate`,
-    `channels`, `seconds`, `samples`, `problem`).
+    `channels`, `seconds`, `samples`, `problem`, `note`).
     """
 
     rows: Tensor
@@ -144,7 +144,7 @@ def _digest(path: str) -> str:
 
 def _files(entry: Path, names: list[str], dim: int) -> pd.DataFrame | None:
     """`Bank.files` of these recordings; None if the entry is absent, torn or of another version."""
-    text = dict.fromkeys(("recording", "samples", "problem"), str)
+    text = dict.fromkeys(("recording", "samples", "problem", "note"), str)
     try:
         if not _is_whole(entry):
             return None

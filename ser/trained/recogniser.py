@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -32,13 +32,14 @@ BATCH = 16  # recordings that go through the network at once; more are no faster
 class Recognised:
     """The most probable label of a recording and the probability of each; or its problem, a short phrase.
 
-    `path` is "" for samples in memory.
+    `path` is "" for samples in memory. `note` is a short phrase of what is amiss with a recording that can be used.
     """
 
     path: str
     label: str = ""
     scores: Mapping[str, float] = field(default_factory=dict)
     problem: str = ""
+    note: str = ""
 
 
 @dataclass
@@ -113,8 +114,10 @@ class Recogniser:
         return torch.cat(found).double().cpu().numpy()
 
     def _batch(self, paths: Sequence[str]) -> list[Recognised]:
-        heard = map(audio.read, paths)
-        return self._results(paths, [facts.problem or self._placed(wave, facts.rate) for wave, facts in heard])
+        heard = [audio.read(path) for path in paths]
+        placed = [facts.problem or self._placed(wave, facts.rate) for wave, facts in heard]
+        results = zip(self._results(paths, placed), heard, strict=True)
+        return [replace(result, note=facts.note) for result, (_, facts) in results]
 
     def _results(self, paths: Sequence[str], found: Sequence[tuple[Tensor, Tensor] | str]) -> list[Recognised]:
         good = [placed for placed in found if not isinstance(placed, str)]
@@ -132,6 +135,8 @@ class Recogniser:
     @torch.inference_mode()
     def _placed(self, wave: audio.Wave, rate: int) -> tuple[Tensor, Tensor] | str:
         """What `probabilities` takes of one wave, or what is wrong with it."""
+        if len(wave) < audio.SHORTEST * rate:
+            return f"shorter than {audio.SHORTEST} s"
         try:
             rows = self.feature(torch.from_numpy(wave), rate).float()
             padded = torch.cat((rows, torch.full((1, rows.shape[1]), self.feature.silence)))

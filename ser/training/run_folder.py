@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 
-from ser.errors import ConfigError
+from ser.errors import ConfigError, printable
 from ser.locks import holding
 
 RESULTS = ("checkpoints/best.ckpt", "checkpoints/last.ckpt", "metrics.csv", "summary.json")
@@ -96,7 +96,7 @@ def environment() -> str:
     """The machine and every installed package, as text."""
     devices = [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
     lines = [
-        f"command: {shlex.join(sys.argv)}",
+        f"command: {printable(shlex.join(sys.argv))}",
         f"python: {platform.python_version()}",
         f"platform: {platform.platform()}",
         f"processor: {platform.processor() or platform.machine()}, {os.cpu_count()} cores",
