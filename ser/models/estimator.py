@@ -11,27 +11,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ser.errors import CheckpointError, ConfigError
+from ser.errors import CheckpointError, ConfigError, SerError
+from ser.models import fitted_owners, skops_check
 from ser.models.shape import vector_size
 
-TRUSTED_TYPES = frozenset(
-    {
-        "sklearn.calibration._CalibratedClassifier",
-        "sklearn.calibration._SigmoidCalibration",
-        "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
-        "sklearn.feature_selection._univariate_selection.f_classif",
-        "sklearn.metrics._dist_metrics.EuclideanDistance64",
-        "sklearn.neighbors._ball_tree.BallTree",
-        "sklearn.neighbors._kd_tree.KDTree",
-        "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
-        "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
-        "sklearn.tree._tree.Tree",
-        "sklearn.utils._bunch.Bunch",
-    }
-)
-"""What a fitted estimator may hold, besides the types that skops trusts by itself; a checkpoint can't add to it."""
-
 log = logging.getLogger(__name__)
+
+WHERE = "model.net.estimator"
 
 
 class Estimator(nn.Module):
@@ -53,9 +39,13 @@ class Estimator(nn.Module):
         from sklearn.base import is_classifier
 
         super().__init__()
-        vector_size(shape)
-        if not is_classifier(estimator):
-            raise ConfigError(f"{type(estimator).__name__} is not a classifier", where="model.net.estimator")
+        self.dim = vector_size(shape)
+        try:
+            lacking = "" if is_classifier(estimator) else " is not a classifier"
+        except Exception as error:  # such as a meta-estimator that asks the one that it was not given
+            lacking = f" is not complete: {str(error).split('. ')[0]}"
+        if lacking:
+            raise ConfigError(type(estimator).__name__ + lacking, where=WHERE)
         self.classes, self.estimator = classes, estimator
         self.fitted: Any = None
         self.n_fitted = 0
@@ -69,46 +59,67 @@ class Estimator(nn.Module):
             y: `(utterance,)`, class indices.
             seed: becomes each `random_state`.
             groups: `(utterance,)`, a number for each speaker, whom a search keeps on one side of its inner splits.
+
+        Raises:
+            ConfigError: if it can't be fitted on this, or if a checkpoint could not bring it back.
         """
         from sklearn.base import clone
         from sklearn.model_selection._search import BaseSearchCV
 
         model = clone(self.estimator)
+        _refuse_unstorable(model.estimator if isinstance(model, BaseSearchCV) else model)
         _set(model, "random_state", seed)
         speakers = {"groups": groups.cpu().numpy()} if isinstance(model, BaseSearchCV) and groups is not None else {}
+        values = _values(x)
         try:
-            model.fit(_values(x), y.cpu().numpy(), **speakers)
-        except ValueError as error:  # such as more inner folds than speakers, or than utterances of an emotion
+            model.fit(values, y.cpu().numpy(), **speakers)
+            if isinstance(model, BaseSearchCV):
+                log.info("chosen by inner validation: %s, score %.4f", model.best_params_, model.best_score_)
+                model = model.best_estimator_
+            # In one thread from now on: a forest adds its trees up in the order in which its threads come to an end.
+            _set(model, "n_jobs", None)
+            said = _probabilities(model, values)
+        except Exception as error:  # such as more inner folds than speakers, or than utterances of an emotion
             what = f"{type(model).__name__} can't be fitted on these {len(y)} utterances: {error}"
-            raise ConfigError(what, where="model.net.estimator") from error
-        if isinstance(model, BaseSearchCV):
-            log.info("chosen by inner validation: %s, score %.4f", model.best_params_, model.best_score_)
-            model = model.best_estimator_
-        # In one thread from now on: a forest adds its trees up in the order in which its threads come to an end.
-        _set(model, "n_jobs", None)
-        self.fitted, self.n_fitted = model, len(y)
-        self._packed = self._packed[:0]
+            raise ConfigError(what, where=WHERE) from error
+        content, self.fitted = _stored(model, values, said, self.classes)
+        self._packed, self.n_fitted = torch.frombuffer(bytearray(content), dtype=torch.uint8), len(y)
 
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
-        """`(batch, dim, 1)` to log-probabilities `(batch, class)`, float32, finite; all lengths are 1."""
+        """`(batch, dim, 1)` to log-probabilities `(batch, class)`, float32, finite; all lengths are 1.
+
+        Raises:
+            CheckpointError: if the estimator fails on these values.
+        """
         probabilities = np.zeros((len(x), self.classes))
-        probabilities[:, self.fitted.classes_] = _probabilities(self.fitted, _values(x))
+        known = self.fitted.classes_
+        try:
+            probabilities[:, known] = _probabilities(self.fitted, _values(x)).reshape(len(x), len(known))
+        except Exception as error:  # of a file from elsewhere anything; else such as no neighbour within the radius
+            what = f"{type(self.fitted).__name__} can't tell these {len(x)} utterances: {error}"
+            raise CheckpointError(what, where=WHERE, do="train again, with other settings of it") from error
         smoothed = (self.n_fitted * probabilities + 1) / (self.n_fitted + self.classes)
         return torch.from_numpy(np.log(smoothed)).float().to(x.device)
 
     def get_extra_state(self) -> dict[str, Any]:
         """The fitted estimator as skops bytes `(byte,)`, and how many utterances it was fitted on."""
-        if self.fitted is not None and not len(self._packed):
-            from skops import io
-
-            self._packed = torch.frombuffer(bytearray(io.dumps(self.fitted)), dtype=torch.uint8)
         return {"skops": self._packed, "n_fitted": self.n_fitted}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        """Take over a fitted estimator, unless it can't be read or holds types that are not trusted."""
-        packed = state["skops"].cpu()
-        self.fitted = _unpack(packed.numpy().tobytes()) if len(packed) else None
-        self._packed, self.n_fitted = packed, int(state["n_fitted"])
+        """Take over a fitted estimator.
+
+        Raises:
+            CheckpointError: if it can't be read, holds types that are not trusted, or is not as a fit leaves it.
+        """
+        packed: Any = state.get("skops")
+        count: Any = state.get("n_fitted")
+        sound = isinstance(packed, Tensor) and packed.dtype == torch.uint8 and packed.ndim == 1
+        # Not contiguous is one byte that stands for 10^12: they would be so many once they are copied.
+        if not (sound and packed.is_contiguous()) or type(count) is not int or count < min(1, len(packed)):
+            raise CheckpointError("the estimator in this checkpoint is not as training writes it", do="train again")
+        packed = packed.cpu()
+        self.fitted = _unpack(packed.numpy().tobytes(), self.dim, self.classes) if len(packed) else None
+        self._packed, self.n_fitted = packed, count
 
 
 def _set(model: Any, name: str, value: object) -> None:
@@ -136,16 +147,56 @@ def _probabilities(fitted: Any, x: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.eye(len(fitted.classes_))[chosen])
 
 
-def _unpack(content: bytes) -> Any:
+def _refuse_unstorable(estimator: Any) -> None:
+    """Refuse what no fit can make storable: a class or a function that is not trusted, a `memory`."""
     from skops import io
 
     try:
-        refused = sorted(set(io.get_untrusted_types(data=content)) - TRUSTED_TYPES)
-        if not refused:
-            return io.loads(content, trusted=sorted(TRUSTED_TYPES))
+        skops_check.cleaned(io.dumps(estimator))
+    except Exception as error:
+        raise _unstorable(estimator, error) from error
+
+
+def _stored(model: Any, x: NDArray[np.float64], said: NDArray[np.float64], classes: int) -> tuple[bytes, Any]:
+    """The fitted estimator as skops bytes, and as evaluation will read it from them.
+
+    Args:
+        x: `(utterance, dim)`.
+        said: the estimator's probabilities for them; only in their last bits may those of the other differ, since
+            arrays come back contiguous.
+    """
+    from skops import io
+
+    try:
+        content: bytes = io.dumps(model)
+        again = _unpack(content, x.shape[1], classes)
+        same = np.allclose(_probabilities(again, x), said, rtol=1e-6, atol=1e-9, equal_nan=True)
+    except Exception as error:
+        raise _unstorable(model, error) from error
+    if not same:
+        raise _unstorable(model, ValueError("it says something else once it is read"))
+    return content, again
+
+
+def _unstorable(model: Any, error: Exception) -> ConfigError:
+    reason = error.what if isinstance(error, SerError) else error
+    reason = str(reason).replace("this checkpoint", "its checkpoint")
+    return ConfigError(
+        f"{type(model).__name__} can't be stored in a checkpoint: {reason}",
+        where=WHERE,
+        do="use settings, metrics and functions of scikit-learn that ser/models/skops_types.py trusts",
+    )
+
+
+def _unpack(content: bytes, dim: int, classes: int) -> Any:
+    from skops import io
+
+    try:
+        checked, names = skops_check.cleaned(content)
+        fitted = io.loads(checked, trusted=names)
+        fitted_owners.check(fitted, dim, classes)
+    except CheckpointError:
+        raise
     except Exception as error:  # skops raises what json, zipfile, NumPy or a missing type happen to raise
         raise CheckpointError(f"the estimator in this checkpoint can't be read: {error}") from error
-    raise CheckpointError(
-        f"this checkpoint asks for types that are not trusted: {', '.join(refused)}",
-        do="load only checkpoints of this package; a new kind of estimator is trusted in ser/models/estimator.py",
-    )
+    return fitted

@@ -12,7 +12,7 @@ from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier
 from sklearn.model_selection import GridSearchCV, GroupKFold
-from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neighbors import KNeighborsClassifier, RadiusNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
@@ -116,6 +116,21 @@ def test_a_search_keeps_groups_on_one_side() -> None:
     again = Estimator((DIM, 1), 8, search)
     again.load_state_dict(stored(model.state_dict()))
     assert torch.equal(again(x, ONES), model(x, ONES))
+
+
+def test_values_on_which_the_estimator_fails() -> None:
+    x, y = data()
+    model = Estimator((DIM, 1), 8, RadiusNeighborsClassifier(radius=5.0))
+    model.fit(x, y, seed=0)
+    with pytest.raises(CheckpointError, match="RadiusNeighborsClassifier can't tell these 96 utterances: No neighbors"):
+        model(x + 1e6, ONES)
+
+
+def test_what_is_scored_in_training_is_what_a_checkpoint_brings_back() -> None:
+    x, y = data()
+    model = Estimator((DIM, 1), 8, make_pipeline(StandardScaler(), MLPClassifier(max_iter=2)))
+    model.fit(x, y, seed=0)
+    assert model.fitted[-1]._random_state is None
 
 
 def test_not_fitted() -> None:
