@@ -50,7 +50,7 @@ def predict(*arguments: object) -> int:
 
 
 def predicted(path: Path) -> pd.DataFrame:
-    return pd.read_csv(path, index_col="path")
+    return pd.read_csv(path, index_col="path", encoding_errors="surrogateescape", dtype={"path": object})
 
 
 def start(*arguments: object, **options: object) -> subprocess.Popen[str]:
@@ -88,7 +88,7 @@ def test_scores_are_those_of_evaluate(model: str, command: Command, workplace: P
         ("a.flac", 22050, None),
         ("a.ogg", 48000, "VORBIS"),
         ("a.mp3", 44100, None),
-        ("a.aiff", 96000, None),
+        ("a.aiff", 48000, None),
         ("a.au", 8000, "ULAW"),
         ("a.w64", 11127, None),
     ],
@@ -103,11 +103,38 @@ def test_any_format_and_rate(
     assert found[SCORES].to_numpy().sum() == pytest.approx(1)
 
 
-@pytest.mark.parametrize("samples", [2, 300, 16000 * 60])
-def test_any_length(ckpt: str, wave: np.ndarray, samples: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize("samples", [16, 799, 800, 16000 * 60])
+def test_any_length_of_speech(
+    ckpt: str, wave: np.ndarray, samples: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     soundfile.write(tmp_path / "a.wav", np.resize(wave, samples) + np.linspace(0, 0.1, samples), 16000)
-    assert predict(tmp_path / "a.wav", "--ckpt", ckpt, "--out", tmp_path / "p.csv") == 0
-    assert predicted(tmp_path / "p.csv")[SCORES].to_numpy().sum() == pytest.approx(1)
+    too_short = samples < 800
+    assert predict(tmp_path / "a.wav", "--ckpt", ckpt, "--out", tmp_path / "p.csv") == int(too_short)
+    assert ("a.wav: shorter than 0.05 s" in capsys.readouterr().err) == too_short
+    assert predicted(tmp_path / "p.csv")[SCORES].to_numpy().sum() == pytest.approx(0 if too_short else 1)
+
+
+def test_what_can_not_be_read_is_counted(
+    ckpt: str, wave: np.ndarray, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    soundfile.write(tmp_path / "a.wav", wave, 16000)
+    for name in ("b.m4a", "c.AMR", "d.m4a", "notes.txt"):
+        (tmp_path / name).touch()
+    assert predict(tmp_path, "--ckpt", ckpt) == 1
+    said = capsys.readouterr()
+    assert "a.wav" in said.out
+    assert f"left out: 2 .m4a, 1 .amr files, such as {tmp_path / 'b.m4a'}" in said.err.replace(
+        "1 .amr, 2 .m4a", "2 .m4a, 1 .amr"
+    )
+    assert "ffmpeg" in said.err
+
+
+def test_what_is_amiss_with_a_recording_is_said(
+    ckpt: str, wave: np.ndarray, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    soundfile.write(tmp_path / "a.wav", np.stack([wave, -wave], axis=1), 16000)
+    assert predict(tmp_path, "--ckpt", ckpt) == 0
+    assert "a.wav: used in spite of flaws: channels cancel out" in capsys.readouterr().err
 
 
 def test_bad_files_are_named_and_do_not_stop_the_rest(
@@ -135,12 +162,11 @@ def test_bad_files_are_named_and_do_not_stop_the_rest(
         "torn.wav": "truncated or damaged",
         "silent.wav": "silent",
         "nan.wav": "NaN or infinite samples",
-        "\\xff.wav": "unreadable",
         "loud.wav": "samples too far beyond full scale",
         "nothing": "a folder without a recording",
         "absent.wav": "unreadable",
     }
-    assert [Path(path).name for path in predicted(tmp_path / "p.csv").index] == ["01.wav", "99.wav"]
+    assert [Path(path).name for path in predicted(tmp_path / "p.csv").index] == ["01.wav", "99.wav", "\udcff.wav"]
     assert "01.wav" in said.out
     assert "empty.wav" not in said.out
 

@@ -10,7 +10,6 @@ import pandas as pd
 
 from ser.corpora.listing import SHOWN, Listing, Problem, counted, summarised
 from ser.errors import ConfigError, DataError, printable
-from ser.features.audio import SHORTEST
 from ser.utterances import SEGMENT, utterance_table
 
 log = logging.getLogger(__name__)
@@ -21,7 +20,7 @@ def audit(listing: Listing, facts: pd.DataFrame, on_problem: str) -> pd.DataFram
 
     Args:
         listing: what the corpus reader found.
-        facts: row by row of `listing.table`, what decoding found: `rate` in Hz, `channels`, `seconds`, `samples` (a digest of
+        facts: row by row of `listing.table`, what decoding found: `rate` in Hz, `channels`, `samples` (a digest of
             the utterance's samples), `problem` and `note`, of what is no problem ("" or a short phrase).
         on_problem: "refuse", or "leave_out" the recordings with a problem.
 
@@ -34,8 +33,6 @@ def audit(listing: Listing, facts: pd.DataFrame, on_problem: str) -> pd.DataFram
             f"problems can't be met with {on_problem!r}", where="data.on_problem", do="use refuse or leave_out"
         )
     copies = _in_order_of_preference(listing, facts)
-    too_short = (copies["problem"] == "") & (copies["seconds"] < SHORTEST)
-    copies["problem"] = copies["problem"].mask(too_short, f"shorter than {SHORTEST} s")
     good = copies[copies["problem"] == ""]
     preferred = good.groupby("utterance")[["place", "samples"]].transform("first")
     other = good["samples"] != preferred["samples"]
@@ -85,7 +82,7 @@ def _in_order_of_preference(listing: Listing, facts: pd.DataFrame) -> pd.DataFra
 
     `place` is the path and, if it is one, the segment.
     """
-    columns = ["rate", "channels", "seconds", "samples", "problem", "note"]
+    columns = ["rate", "channels", "samples", "problem", "note"]
     copies = listing.table.reset_index(drop=True).assign(**{name: facts[name].to_numpy() for name in columns})
     copies = copies.assign(**{name: of for name, of in SEGMENT.items() if name not in copies})
     copies = copies if "misplaced" in copies else copies.assign(misplaced="")

@@ -36,7 +36,9 @@ def files(root: str | os.PathLike[str], suffixes: Container[str]) -> Iterator[tu
 
 
 def problem(path: str) -> str:
-    """A short phrase of what keeps a file from being opened, "" if nothing."""
+    """A short phrase of what keeps a file from being opened, or named in a table; "" if nothing."""
+    if not path.isascii() and path.encode(errors="ignore").decode() != path:
+        return "its name is not in UTF-8"
     if os.path.isfile(path):
         return "" if os.access(path, os.R_OK) else "unreadable: permission denied"
     if os.path.exists(path):

@@ -22,7 +22,7 @@ MOST_FRAMES = 1 << 30  # 6 h at 48 kHz, 18 h at 16 kHz; a header that promises m
 RATES = range(4000, 384001)  # Hz; outside of it, a header is damaged
 LATE_SECONDS, LATE_SHARE = 0.1, 0.01  # a segment may end so late, or by this part of its length: ends are rounded
 SHORT_SECONDS, SHORT_SHARE = 0.1, 0.01  # what may lack at a file's end, as any player allows: less than either
-SHORTEST = 0.1  # seconds; less, even of a voice, holds no syllable
+SHORTEST = 0.05  # seconds; less holds no vowel
 PER_BYTE = 8  # frames for which memory is taken at once, before a compressed file shows that it has more
 
 
@@ -66,17 +66,19 @@ def read(path: str | os.PathLike[str], start: float = 0.0, end: float = math.inf
     return np.empty(0, dtype=np.float32), Facts(problem=problem)
 
 
-def check(wave: Wave) -> None:
-    """Refuse a wave `(samples,)` without a voice.
+def check(wave: Wave, rate: int) -> None:
+    """Refuse a wave `(samples,)` at `rate` Hz without a voice.
 
     Raises:
-        RecordingError: if it is empty, silent or not finite.
+        RecordingError: if it is empty, silent, not finite, or too short to be speech.
     """
     spread = _spread(wave)
     if not np.isfinite(spread):
         raise RecordingError("NaN or infinite samples")
     if spread < SILENCE:
         raise RecordingError("silent" if len(wave) else "empty")
+    if len(wave) < SHORTEST * rate:
+        raise RecordingError(f"shorter than {SHORTEST} s")
 
 
 def _recording(path: str, start: float, end: float) -> tuple[Wave, Facts]:
@@ -96,7 +98,7 @@ def _recording(path: str, start: float, end: float) -> tuple[Wave, Facts]:
                 note = "channels cancel out: one alone is used"
                 wave, facts = alone, replace(facts, note="; ".join(filter(None, (note, facts.note))))
                 break
-    check(wave)
+    check(wave, facts.rate)
     return wave, replace(facts, samples=xxhash.xxh3_128_hexdigest(wave.data))
 
 

@@ -32,7 +32,7 @@ class Source(io.FileIO):
     """A file as a decoder is to see it, which never raises, since it is called from C.
 
     `patches` is as in `Promise`. The size of an `uncounted` MP3 is not told to its decoder, which would guess a length
-    from it and the first frame, and leave out the rest of a stream of varying bit rate; without it, it counts.
+    by it and the first frame, and leave out the rest of a stream of varying bit rate; without it, it counts.
     """
 
     patches: tuple[tuple[int, bytes], ...] = ()

@@ -11,6 +11,8 @@ from torch import Tensor
 from ser.errors import ConfigError
 from ser.features.resample import resample
 
+AT_ONCE = 4096  # frames whose spectra are in memory together: an hour has 170,000
+
 
 @dataclass(frozen=True)
 class Mel:
@@ -54,9 +56,15 @@ class Mel:
             wave = torch.nn.functional.pad(wave, (0, half + 1 - len(wave)))
         window, bands = _window_and_bands(self)
         mirrored = torch.cat([wave[1 : half + 1].flip(0), wave, wave[-half - 1 : -1].flip(0)])
-        spectrum = torch.fft.rfft(mirrored.unfold(0, self.n_fft, self.hop_length) * window)
-        power: Tensor = (spectrum * spectrum.conj()).real @ bands
+        frames = mirrored.unfold(0, self.n_fft, self.hop_length)
+        power = torch.cat([_power(some * window) @ bands for some in frames.split(AT_ONCE)])
         return power.clamp_(min=10 ** (self.floor_db / 10)).log10_().mul_(10)
+
+
+def _power(frames: Tensor) -> Tensor:
+    """`(frame, sample)` to `(frame, bin)`."""
+    spectrum = torch.fft.rfft(frames)
+    return (spectrum * spectrum.conj()).real
 
 
 @lru_cache

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 ROW = 16  # samples that a row of the product gives, at least: with fewer it is slow, with more most factors are 0
+AT_ONCE = 1 << 16  # rows of a product, which are in memory one by one though they overlap in the wave
 FINEST = 1000  # the largest number in a ratio of rates, so that the filter takes 4 MB at most; usual ones need 640
 
 
@@ -26,7 +27,11 @@ def resample(wave: Tensor, rate: int, target: int) -> Tensor:
     samples = math.ceil(len(wave) * given / taken)
     rows = math.ceil(samples / matrix.shape[1])
     padded = torch.nn.functional.pad(wave, (width, (rows - 1) * step + len(matrix) - width - len(wave)))
-    return (padded.unfold(0, len(matrix), step) @ matrix).flatten()[:samples]
+    found = torch.empty(rows, matrix.shape[1])
+    overlapping = padded.unfold(0, len(matrix), step)
+    for part, result in zip(overlapping.split(AT_ONCE), found.split(AT_ONCE), strict=True):
+        torch.mm(part, matrix, out=result)
+    return found.flatten()[:samples]
 
 
 def _ratio(rate: int, target: int) -> Fraction:

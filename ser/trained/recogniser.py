@@ -135,8 +135,6 @@ class Recogniser:
     @torch.inference_mode()
     def _placed(self, wave: audio.Wave, rate: int) -> tuple[Tensor, Tensor] | str:
         """What `probabilities` takes of one wave, or what is wrong with it."""
-        if len(wave) < audio.SHORTEST * rate:
-            return f"shorter than {audio.SHORTEST} s"
         try:
             rows = self.feature(torch.from_numpy(wave), rate).float()
             padded = torch.cat((rows, torch.full((1, rows.shape[1]), self.feature.silence)))

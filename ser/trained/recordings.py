@@ -57,7 +57,7 @@ def wave_of(samples: Any, rate: float | None) -> tuple[audio.Wave, int]:
         wave = wave / half - (values.dtype.kind == "u")
     wave = wave.mean(axis=1)
     try:
-        audio.check(wave)
+        audio.check(wave, int(rate))
     except audio.RecordingError as error:
         raise DataError(str(error)) from None
     return wave, int(rate)

@@ -49,8 +49,11 @@ def claimed(folder: Path, resume: str | None) -> Iterator[None]:
     A run that is resumed in another folder takes its best checkpoint so far along.
 
     Raises:
-        ConfigError: if a run is in the folder already, and it is not the one to resume; or another process is at work.
+        ConfigError: if a run is in the folder already, and it is not the one to resume; or another process is at work;
+            or the folder can't be named in a file.
     """
+    if os.fsencode(folder).decode(errors="ignore") != str(folder):  # loggers, for one, could not write there
+        raise ConfigError("the folder's name is not in UTF-8", where=folder, do="choose another hydra.run.dir")
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as until_end:
         try:

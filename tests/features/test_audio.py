@@ -113,7 +113,7 @@ def test_samples_without_a_voice_are_a_problem(tmp_path: Path, wave: NDArray[np.
 def test_a_segment_is_that_part_of_the_recording(tmp_path: Path, name: str, channels: int) -> None:
     path = written(tmp_path / name, np.stack([voice(), voice()[::-1]], axis=1)[:, :channels])
     whole = audio.read(path)[0]
-    for start, end in ((0.0, 0.1), (0.05, 0.1), (0.05, np.inf), (0.1, 0.2), (0.19, 0.25), (0.1, 0.1001)):
+    for start, end in ((0.0, 0.1), (0.05, 0.1), (0.05, np.inf), (0.1, 0.2), (0.14, 0.21), (0.1, 0.16)):
         wave, facts = audio.read(path, start, end)
         np.testing.assert_array_equal(wave, whole[round(start * RATE) : round(min(end, 0.2) * RATE)])
         assert (facts.rate, facts.channels, facts.problem) == (RATE, channels, "")
@@ -173,10 +173,10 @@ def test_a_file_that_is_not_there_and_a_folder_are_problems(tmp_path: Path) -> N
     assert audio.read(tmp_path)[1].problem == "a folder without a recording"
 
 
-def test_a_name_that_no_table_can_hold_is_a_problem(tmp_path: Path) -> None:
+def test_a_name_may_be_of_any_bytes(tmp_path: Path) -> None:
     path = tmp_path / os.fsdecode(b"\xff.wav")
     path.write_bytes(written(tmp_path / "a.wav", voice()).read_bytes())
-    assert audio.read(path)[1].problem == "unreadable: its name is not in UTF-8"
+    assert audio.read(path)[1] == audio.read(tmp_path / "a.wav")[1]
 
 
 def test_more_chunks_around_the_samples_and_a_wrong_byte_rate_do_no_harm(tmp_path: Path) -> None:

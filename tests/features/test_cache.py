@@ -139,13 +139,13 @@ def test_the_second_call_decodes_and_reads_no_file(
 
 def test_segments_of_a_file_each_have_their_rows(corpus: list[str], folder: Path) -> None:
     long = corpus[4]
-    segments = [(long, 0.1, 0.2), (corpus[0], 0.0, np.inf), (long, 0.0, 0.1), (long, 0.1, 0.2), (long, 0.1, 1 / 7)]
+    segments = [(long, 0.1, 0.2), (corpus[0], 0.0, np.inf), (long, 0.0, 0.1), (long, 0.1, 0.2), (long, 0.1, 1 / 6)]
     for _ in ("computed", "read again"):
         found = bank(segments, LOUDNESS, folder)
         for number, segment in enumerate(segments):
             assert torch.equal(of(found, number), expected(*segment))
         assert len(found.rows) == found.files["length"].drop(3).sum() + 1
-        assert found.files["seconds"].tolist() == pytest.approx([0.1, 0.1, 0.1, 0.1, 1 / 7 - 0.1], abs=1e-4)
+        assert found.files["seconds"].tolist() == pytest.approx([0.1, 0.1, 0.1, 0.1, 1 / 6 - 0.1], abs=1e-4)
     assert found.files.loc[0].equals(found.files.loc[3])
 
 

@@ -32,7 +32,7 @@ def paths(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """Recordings shorter and longer than the 30 frames of 10 ms that the network takes, more than a batch."""
     folder, noise = tmp_path_factory.mktemp("files"), np.random.default_rng(1)
     for number in range(40):
-        wave = noise.normal(0, 0.1, noise.integers(100, 12000)) * np.exp(noise.normal(0, 1))
+        wave = noise.normal(0, 0.1, noise.integers(800, 12000)) * np.exp(noise.normal(0, 1))
         soundfile.write(folder / f"{number:02d}.wav", wave.clip(-1, 1), 16000)
     return [str(path) for path in sorted(folder.iterdir())]
 
