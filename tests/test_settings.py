@@ -40,6 +40,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("without_pictures")]
         ("input.place=top", "input.place: 'top' is not accepted"),
         ("cache.dir=null", "cache.dir: None is not accepted"),
         ("trust=mine", "trust: 'mine' is not accepted"),
+        ("+sede=1", "there is no such key; did you mean 'seed'?"),
+        ("+logger=wandb", "logger"),
+        ("protocol=[]", "nothing is chosen for protocol"),
         ("resume=no/such.ckpt", "there is no such checkpoint"),
         (
             "+callbacks.lr._target_=lightning.pytorch.callbacks.Nope",
@@ -110,3 +113,68 @@ def test_any_callback_and_any_key_of_lightnings_is_taken(command: Command, workp
     assert set(logged["lr-Adam"].dropna()) == {0.001}
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert summary["limited_by"] is None
+
+
+def test_scores_of_another_epoch_are_nowhere(command: Command, workplace: Path, tmp_path: Path) -> None:
+    settings = ["trainer.max_epochs=5", "trainer.check_val_every_n_epoch=2", "model.scheduler.patience=0"]
+    command("train.py", *small(workplace), *settings, "seed=4294967295", f"hydra.run.dir={tmp_path}/run")
+    history = pd.read_csv(tmp_path / "run" / "metrics.csv")
+    assert history["val/loss"].notna().tolist() == [False, True, False, True, False]
+    assert history["train/loss"].notna().all()
+    assert history["lr"].diff()[2] == 0  # nothing new was seen by the scheduler
+
+
+def test_double_precision_trains_and_is_evaluated(command: Command, workplace: Path, tmp_path: Path) -> None:
+    settings = ["trainer.precision=64-true", "trainer.max_epochs=1", f"hydra.run.dir={tmp_path}/run"]
+    command("train.py", *small(workplace), *settings)
+    command("evaluate.py", f"ckpt={tmp_path}/run", "split=val")
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    metrics = json.loads((tmp_path / "run" / "evaluation" / "best-val" / "metrics.json").read_text())
+    assert metrics["accuracy"] == pytest.approx(summary["val_accuracy"])
+
+
+def test_a_resumed_run_is_not_cut_short(command: Command, workplace: Path, tmp_path: Path) -> None:
+    command("train.py", *small(workplace), f"hydra.run.dir={tmp_path}/run")
+    refused = command("train.py", f"resume={tmp_path}/run", "trainer.max_epochs=1", fails=True)
+    assert "the run to resume has 2 epochs already" in refused.stderr
+
+
+def test_a_speaker_that_is_not_there_is_named(command: Command, workplace: Path, tmp_path: Path) -> None:
+    settings = ["protocol.dev_speakers=[1,2,99]", "trainer.max_epochs=1", f"hydra.run.dir={tmp_path}/run"]
+    said = command("train.py", *small(workplace), *settings)
+    assert "protocol.dev_speakers: the corpus has no speaker 99" in said.stdout
+
+
+def test_nothing_is_fetched_to_a_place_that_was_mistyped(command: Command, workplace: Path, tmp_path: Path) -> None:
+    settings = [name for name in small(workplace) if "data.root" not in name]
+    for corpus in ("ravdess", "synthetic"):
+        refused = command("train.py", *settings, f"data={corpus}", f"data.root={tmp_path}/tpyo", fails=True)
+        assert f"{tmp_path}/tpyo" in refused.stderr
+    assert not (tmp_path / "tpyo").exists()
+
+
+def test_ones_own_experiment_from_ones_own_folder(command: Command, workplace: Path, tmp_path: Path) -> None:
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "mine.yaml").write_text("# @package _global_\nseed: 7\ntrainer:\n  max_epochs: 1\n")
+    settings = [name for name in small(workplace) if "max_epochs" not in name]
+    command("train.py", f"--config-dir={tmp_path}", "experiment=mine", *settings, f"hydra.run.dir={tmp_path}/run")
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert (summary["seed"], summary["epochs"]) == (7, 1)
+
+
+def test_problems_are_counted_by_kind_and_listed_in_a_file(command: Command, workplace: Path, tmp_path: Path) -> None:
+    corpus = tmp_path / "corpora"
+    corpus.mkdir()
+    (corpus / "ravdess").symlink_to(workplace / "corpus")
+    for number in range(40):  # as of another corpus in the same folder
+        (corpus / f"OAF_back_{number}.wav").touch()
+    settings = [name for name in small(workplace) if "data.root" not in name]
+    settings += [f"data.root={corpus}", f"hydra.run.dir={tmp_path}/run"]
+    refused = command("train.py", *settings, fails=True)
+    assert "problems in the corpus: 40" in refused.stderr
+    assert refused.stderr.count("is no name of RAVDESS") == 5
+    assert "and 35 more like these" in refused.stderr
+    assert f"all:   {tmp_path}/run/problems.txt" in refused.stderr
+    assert len((tmp_path / "run" / "problems.txt").read_text().splitlines()) == 40
+    said = command("train.py", *settings, "data.on_problem=leave_out", "trainer.max_epochs=1")
+    assert said.stdout.count("is no name of RAVDESS") == 5
