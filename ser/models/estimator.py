@@ -16,6 +16,7 @@ from ser.models.shape import vector_size
 
 TRUSTED_TYPES = frozenset(
     {
+        "ser.models.layers.OneLayer",
         "sklearn.calibration._CalibratedClassifier",
         "sklearn.calibration._SigmoidCalibration",
         "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
@@ -47,16 +48,17 @@ class Estimator(nn.Module):
         shape: `(dim, 1)`, one vector per utterance.
         classes: how many there are, whether or not training has them all.
         estimator: not fitted; scalers and selectors belong inside its Pipeline.
+        layers: of the encoder that the values come from, in order; for the steps with a parameter of this name.
     """
 
-    def __init__(self, shape: Sequence[int], classes: int, estimator: Any) -> None:
+    def __init__(self, shape: Sequence[int], classes: int, estimator: Any, layers: int | None = None) -> None:
         from sklearn.base import is_classifier
 
         super().__init__()
         vector_size(shape)
         if not is_classifier(estimator):
             raise ConfigError(f"{type(estimator).__name__} is not a classifier", where="model.net.estimator")
-        self.classes, self.estimator = classes, estimator
+        self.classes, self.estimator, self.layers = classes, estimator, layers
         self.fitted: Any = None
         self.n_fitted = 0
         self._packed = torch.empty(0, dtype=torch.uint8)
@@ -75,6 +77,7 @@ class Estimator(nn.Module):
 
         model = clone(self.estimator)
         _set(model, "random_state", seed)
+        _set(model, "layers", self.layers)
         speakers = {"groups": groups.cpu().numpy()} if isinstance(model, BaseSearchCV) and groups is not None else {}
         try:
             model.fit(_values(x), y.cpu().numpy(), **speakers)
