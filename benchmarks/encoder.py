@@ -37,11 +37,20 @@ def waves(root: str | None, count: int) -> list[Any]:
     return [resample(torch.from_numpy(wave), facts.rate, 16000) for wave, facts in read if not facts.problem]
 
 
-def usual(model: Any) -> Callable[[Any], Any]:
-    """Hugging Face's way, of the same network."""
+def theirs(folder: str) -> Any:
+    """Hugging Face's network."""
+    import torch
+    from transformers.models.whisper.modeling_whisper import WhisperEncoder
+
+    return WhisperEncoder.from_pretrained(folder, dtype=torch.float32).eval()
+
+
+def usual(folder: str) -> Callable[[Any], Any]:
+    """Hugging Face's way."""
     import torch
     from transformers import WhisperFeatureExtractor
 
+    model = theirs(folder)
     extractor = WhisperFeatureExtractor(feature_size=model.num_mel_bins)
 
     def compute(wave: Any) -> Any:
@@ -58,11 +67,10 @@ def usual(model: Any) -> Callable[[Any], Any]:
 def of_the_same_frames(folder: str, wave: Any) -> Any:
     """What Hugging Face's network gives for a clip that is not padded: it has as many positions as there are frames."""
     import torch
-    from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
     from ser.features import whisper
 
-    model = WhisperEncoder.from_pretrained(folder, dtype=torch.float32).eval()
+    model = theirs(folder)
     mel = whisper.log_mel(wave, model.num_mel_bins)[None]
     frames = mel.shape[2] // 2
     model.config.max_source_positions = frames
@@ -87,15 +95,14 @@ def main() -> None:
 
     import torch
 
-    from ser.features import weights
     from ser.features.encoder import Encoder
 
     torch.set_num_threads(1)
     feature, clips = Encoder(arguments.model), waves(arguments.root, arguments.clips)
-    ours, theirs = (lambda wave: feature(wave, 16000)), usual(weights.load(feature.source))
+    ours, padded = (lambda wave: feature(wave, 16000)), usual(arguments.model)
     off = max(float((ours(wave) - of_the_same_frames(arguments.model, wave)).abs().max()) for wave in clips[:3])
-    theirs(clips[0])  # to warm up
-    measured = [(per_clip(ours, clips), per_clip(theirs, clips)) for _ in range(arguments.rounds)]
+    padded(clips[0])  # to warm up
+    measured = [(per_clip(ours, clips), per_clip(padded, clips)) for _ in range(arguments.rounds)]
     fast, slow = zip(*measured, strict=True)
     seconds = sum(len(wave) for wave in clips) / len(clips) / 16000
     show(

@@ -129,7 +129,7 @@ class Encoder:
             if len(piece) < SHORTEST:  # the end of a long recording
                 continue
             if source.kind == "whisper":
-                states: Sequence[Tensor] = whisper.hidden_states(model, piece)
+                states: Sequence[Tensor] = model(piece)
             else:
                 states = [state[0] for state in model(piece[None], output_hidden_states=True).hidden_states]
             yield torch.stack([states[layer] for layer in self._chosen])

@@ -23,7 +23,7 @@ CLASSES = {
     "hubert": "transformers.models.hubert.modeling_hubert.HubertModel",
     "wav2vec2": "transformers.models.wav2vec2.modeling_wav2vec2.Wav2Vec2Model",
     "wavlm": "transformers.models.wavlm.modeling_wavlm.WavLMModel",
-    "whisper": "transformers.models.whisper.modeling_whisper.WhisperEncoder",
+    "whisper": "ser.features.whisper.Network",
 }
 """By the `model_type` of `config.json`."""
 

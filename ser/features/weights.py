@@ -7,6 +7,7 @@ looked at.
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ser.errors import ConfigError
-from ser.features import pretrained
+from ser.features import pretrained, whisper
 from ser.features.pretrained import Source
 
 UNUSED = "masked_spec_embed"  # of training alone; published weights may lack it
@@ -38,24 +39,18 @@ def load(source: Source) -> Any:
 @lru_cache(maxsize=2)
 def _load(source: Source) -> Any:
     try:
-        import transformers  # noqa: F401 - so that its version counts
         from safetensors import SafetensorError
     except ImportError:
         raise pretrained.without_transformers() from None
-    from pydoc import locate
-
-    kind: Any = locate(pretrained.CLASSES[source.kind])
-    config = kind.config_class.from_dict(dict(pretrained.read_json(source.folder, "config.json")))
     try:
         with torch.device("meta"), torch.random.fork_rng(devices=[]):  # shapes alone, and torch's random state stays
-            model: nn.Module = kind(config)
+            model, prefixes = _network(source)
         tensors = _tensors(pretrained.weights_of(source.folder))
-        whole = ("model.encoder.", "encoder.") if source.kind == "whisper" else (f"{kind.base_model_prefix}.",)
-        prefix = next((it for it in whole if any(name.startswith(it) for name in tensors)), "")
+        prefix = next((it for it in prefixes if any(name.startswith(it) for name in tensors)), "")
         # What is outside of the encoder in a whole model, a decoder or a head, is not used.
         state = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
         missing, unexpected = model.load_state_dict(state, strict=False, assign=True)
-    except (SafetensorError, RuntimeError, ValueError, OSError) as error:
+    except (SafetensorError, RuntimeError, ValueError, KeyError, TypeError, OSError) as error:
         problem = " ".join(line.strip() for line in str(error).splitlines()[:2])
         what = f"the encoder's weights can't be used: {problem}"
         raise ConfigError(what, where=source.folder, do="fetch it again, whole") from error
@@ -66,6 +61,21 @@ def _load(source: Source) -> Any:
         what = f"the weights are not those of this encoder: it {' and '.join(few)}, {len(missing + unexpected)} in all"
         raise ConfigError(what, where=source.folder, do="fetch it again, whole; nothing is made up in their place")
     return model.eval().requires_grad_(False)
+
+
+def _network(source: Source) -> tuple[nn.Module, Sequence[str]]:
+    """The network without values, and what its parameters' names begin with where it is part of a whole model."""
+    config, kind = dict(pretrained.read_json(source.folder, "config.json")), pretrained.CLASSES[source.kind]
+    if source.kind == "whisper":
+        return whisper.Network(config), ("model.encoder.", "encoder.")
+    try:
+        import transformers  # noqa: F401 - so that its version counts
+    except ImportError:
+        raise pretrained.without_transformers() from None
+    from pydoc import locate
+
+    found: Any = locate(kind)
+    return found(found.config_class.from_dict(config)), (f"{found.base_model_prefix}.",)
 
 
 def _tensors(files: list[Path]) -> dict[str, Tensor]:

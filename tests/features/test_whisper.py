@@ -65,7 +65,7 @@ def test_hidden_states_are_hugging_faces_of_the_same_frames(folder: str, tmp_pat
     place = saved(whisper_encoder(), tmp_path) if folder == "tiny" else ENCODERS / folder
     expected = by_hugging_face(place, sweep())
     with torch.inference_mode():
-        found = whisper.hidden_states(weights.load(pretrained.find(str(place), None)), sweep())
+        found = weights.load(pretrained.find(str(place), None))(sweep())
     assert len(found) == len(expected)
     for ours, theirs in zip(found, expected, strict=True):
         assert ours.shape == (50, expected[0].shape[1])
