@@ -36,5 +36,5 @@ lock: .venv/developer
 	touch $@
 
 .venv/developer: .venv/installed
-	$(RUN) -m pip install --quiet --no-compile --disable-pip-version-check -c requirements.lock -e ".[dev,opensmile]"
+	$(RUN) -m pip install --quiet --no-compile --disable-pip-version-check -c requirements.lock -e ".[dev,opensmile,encoders]"
 	touch $@

@@ -55,12 +55,14 @@ def prepare(data: Mapping[str, Any], listing: Listing, feature: Feature, cache_f
         renaming(listing.labels, labels)  # before features take their time
     place = ["path", *SEGMENT]
     recordings = listing.table.assign(**{name: of for name, of in SEGMENT.items() if name not in listing.table})
-    bank = cache.bank(recordings[place], feature, cache_folder)
+    kept, columns = getattr(feature, "part_of", None) or (feature, None)
+    bank = cache.bank(recordings[place], kept, cache_folder)
     table = relabelled(audit(listing, bank.files, data["on_problem"]), labels)
     files = recordings[place].reset_index(drop=True).join(bank.files).drop_duplicates(place)
     found = table[place].merge(files, on=place, how="left", validate="many_to_one")
     starts, lengths = (torch.tensor(found[name].to_numpy(dtype="int64")) for name in ("start_row", "length"))
-    return Dataset(corpus_name(data), table, bank.rows, starts, lengths, tuple(found["samples"]))
+    rows = bank.rows if columns is None else bank.rows[:, columns]
+    return Dataset(corpus_name(data), table, rows, starts, lengths, tuple(found["samples"]))
 
 
 def corpus_name(data: Mapping[str, Any]) -> str:

@@ -22,8 +22,10 @@ from ser.augment.augmentation import Augmentation
 from ser.build import build as build_by_config
 from ser.dataset import Dataset
 from ser.errors import CheckpointError, ConfigError
+from ser.features import known_encoders
 from ser.features.cache import Feature
 from ser.features.inputs import Input
+from ser.models.shape import given
 from ser.protocols.split import Split
 from ser.trained import record, trust
 from ser.training import config, run_folder, summary
@@ -139,11 +141,16 @@ def build(plan: Plan) -> Job:
     data = EmotionDataModule(found, split, plan.input, settings["batch_size"], settings["seed"])
     L.seed_everything(settings["seed"], verbose=False)
     classes = len(found.table["emotion"].cat.categories)
-    net = make(settings["model"]["net"], where="model.net", shape=data.shape, classes=classes)
-    about = summary.about(settings, found, split) | {
-        "precision": plan.trainer.precision,
-        "parameters": sum(value.numel() for value in net.parameters()),
-    }
+    net_settings = settings["model"]["net"]
+    net = make(net_settings, where="model.net", **given(net_settings, plan.features, plan.input.frames, classes))
+    about = (
+        summary.about(settings, found, split)
+        | known_encoders.about(plan.features)
+        | {
+            "precision": plan.trainer.precision,
+            "parameters": sum(value.numel() for value in net.parameters()),
+        }
+    )
     same = ("split_fingerprint", "corpus_fingerprint")
     if plan.before is not None and any(plan.before["about"].get(name) != about[name] for name in same):
         raise CheckpointError(
@@ -156,6 +163,7 @@ def build(plan: Plan) -> Job:
     )
     kept = {name: value for name, value in settings.items() if name not in config.HERE}
     kept["data"] = {name: value for name, value in settings["data"].items() if name != "fetch"}
+    kept["features"] = settings["features"] | getattr(plan.features, "pinned", dict)()
     recipe = {key: value for key, value in settings["model"].items() if key != "net"}
     classifier = make(recipe | {"_partial_": True}, where="model")
     kept = record.make(kept, split, found.recordings, data.normalisation, about)

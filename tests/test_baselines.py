@@ -24,7 +24,7 @@ pytestmark = [
 ]
 
 MODELS = sorted(path.stem for path in (ROOT / "conf" / "model").glob("[!_]*.yaml"))
-NETWORKS = ("cnn", "mlp_torch")
+NETWORKS = ("cnn", "encoder_head", "mlp_torch")
 BRIEF = ("decision_tree",)
 """The others take long and are left to the slow tests."""
 QUICK = {
@@ -68,7 +68,8 @@ def trained(run: Run, workplace: Path, tmp_path: Path) -> Callable[..., Path]:
 def test_every_model_keeps_the_contract(model: str, run: Run, trained: Callable[..., Path]) -> None:
     folder = trained(model)
     summary = json.loads((folder / "summary.json").read_text())
-    assert (summary["model"], summary["features"]) == (model, "mel" if model == "cnn" else "functionals")
+    features = {"cnn": "mel", "encoder_head": "encoder", "linear_layer": "encoder"}.get(model, "functionals")
+    assert (summary["model"], summary["features"]) == (model, features)
     assert summary["epochs"] == (2 if model in NETWORKS else 1)
     assert model in NETWORKS or summary["precision"] == "32-true"
     assert (folder / "checkpoints" / "last.ckpt").exists()

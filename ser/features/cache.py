@@ -21,7 +21,7 @@ from torch import Tensor
 
 from ser.atomic import write_text
 from ser.errors import ConfigError, DataError
-from ser.features import audio
+from ser.features import audio, unfinished
 from ser.features.key import key
 from ser.locks import holding
 from ser.threads import spread
@@ -42,8 +42,14 @@ log = logging.getLogger(__name__)
 class Feature(Protocol):
     """Settings that turn a mono wave into rows of values; a frozen dataclass, called from several threads.
 
-    A feature of one vector per utterance may also have `families`, a name for each dimension, by which
-    `ser importance` groups them; without it every dimension stands alone.
+    A feature may have more:
+
+    - `families`, a name for each dimension of one vector per utterance, by which `ser importance` groups them; without
+      it every dimension stands alone.
+    - `identity() -> dict`, plain values that the cache knows it by in place of its settings.
+    - `part_of`, another feature and the columns of it that this one is: the other is what the cache keeps. Or None.
+    - `pinned() -> dict`, plain values that a run records among its settings, such as the digest of a file.
+    - `layers`, how many blocks of equal size, in order, its dimensions are; see `ser.models.shape.given`.
     """
 
     @property
@@ -193,24 +199,27 @@ def _compute(recordings: Mapping[str, Part], feature: Feature, entry: Path, alon
         values = torch.empty(0, dim) if facts.problem else feature(torch.from_numpy(wave), facts.rate)
         return facts, values.float().reshape(len(values), dim)
 
-    begun, found = time.perf_counter(), []
+    begun, names = time.perf_counter(), list(recordings)
     scratch = entry.with_name(f"{entry.name}.part" if alone else f"{entry.name}.{os.getpid()}.part")
-    log.info("computing features of %d recordings", len(recordings))
-    shutil.rmtree(scratch, ignore_errors=True)  # what a run that was killed left behind
-    scratch.mkdir()
+    found = unfinished.take_up(scratch, ROWS, names, dim * torch.float32.itemsize)
+    log.info("computing features of %d recordings", len(names) - len(found))
     try:
         title = f"{type(feature).__name__.lower()} features"
-        with (
-            (scratch / ROWS).open("wb") as file,
-            tqdm(total=len(recordings), desc=title, unit="recording", disable=None) as bar,
-        ):
-            for some in spread(lambda parts: [one(part) for part in parts], list(recordings.values()), AT_ONCE):
-                for facts, values in some:
+        bar = tqdm(desc=title, total=len(names), initial=len(found), unit="recording", disable=None)
+        rest = [recordings[name] for name in names[len(found) :]]
+        with (scratch / ROWS).open("ab") as file, (scratch / unfinished.JOURNAL).open("a") as journal, bar:
+            for some in spread(lambda parts: [one(part) for part in parts], rest, AT_ONCE):
+                for _, values in some:
                     file.write(values.numpy().tobytes())
-                    found.append({"length": len(values), **asdict(facts)})
+                file.flush()
+                done = zip(names[len(found) :], some, strict=False)
+                lines = [{"recording": name, "length": len(values), **asdict(facts)} for name, (facts, values) in done]
+                unfinished.note(journal, lines)
+                found += lines
                 bar.update(len(some))
             file.write(torch.full((1, dim), feature.silence).numpy().tobytes())
-        index = pd.DataFrame(found, index=pd.Index(list(recordings), name="recording"), columns=COLUMNS)
+        (scratch / unfinished.JOURNAL).unlink()
+        index = pd.DataFrame(found, index=pd.Index(names, name="recording"), columns=COLUMNS)
         index["start_row"] = index["length"].cumsum() - index["length"]
         index.to_csv(scratch / INDEX)
         _write_sums(scratch, {name: _digest(str(scratch / name)) for name in (ROWS, INDEX)})
@@ -218,5 +227,6 @@ def _compute(recordings: Mapping[str, Part], feature: Feature, entry: Path, alon
         with nullcontext() if alone else suppress(OSError):  # another process may have been quicker
             scratch.rename(entry)
     finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        if not (alone and found):  # else the next run goes on from there
+            shutil.rmtree(scratch, ignore_errors=True)
     log.info("%d recordings to features in %.1f s: %s", len(recordings), time.perf_counter() - begun, entry)

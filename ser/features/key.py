@@ -23,7 +23,7 @@ def key(feature: object, recordings: Iterable[str]) -> str:
     """The feature's class, its settings, its code and what it was computed of, digested.
 
     Args:
-        feature: a dataclass whose settings JSON can tell.
+        feature: a dataclass whose settings JSON can tell; or `identity()` does, where they do not decide the values.
         recordings: a text for each that says what it holds; their order and repetitions do not matter.
 
     Raises:
@@ -32,7 +32,8 @@ def key(feature: object, recordings: Iterable[str]) -> str:
     kind = type(feature)
     if not is_dataclass(feature) or isinstance(feature, type):
         raise ConfigError(f"{kind.__qualname__} is not a dataclass", where="features", do="@dataclass(frozen=True)")
-    parts = [kind.__module__, kind.__qualname__, asdict(feature), code(kind.__module__), sorted(set(recordings))]
+    settings = feature.identity() if hasattr(feature, "identity") else asdict(feature)
+    parts = [kind.__module__, kind.__qualname__, settings, code(kind.__module__), sorted(set(recordings))]
     return f"{kind.__name__.lower()}-{hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:20]}"
 
 

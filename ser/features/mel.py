@@ -57,14 +57,15 @@ class Mel:
         window, bands = _window_and_bands(self)
         mirrored = torch.cat([wave[1 : half + 1].flip(0), wave, wave[-half - 1 : -1].flip(0)])
         frames = mirrored.unfold(0, self.n_fft, self.hop_length)
-        power = torch.cat([_power(some * window) @ bands for some in frames.split(AT_ONCE)])
+        power = torch.cat([_power(some * window) @ bands for some in torch.split(frames, AT_ONCE)])
         return power.clamp_(min=10 ** (self.floor_db / 10)).log10_().mul_(10)
 
 
 def _power(frames: Tensor) -> Tensor:
     """`(frame, sample)` to `(frame, bin)`."""
     spectrum = torch.fft.rfft(frames)
-    return (spectrum * spectrum.conj()).real
+    power: Tensor = (spectrum * spectrum.conj()).real
+    return power
 
 
 @lru_cache

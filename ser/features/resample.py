@@ -29,7 +29,7 @@ def resample(wave: Tensor, rate: int, target: int) -> Tensor:
     padded = torch.nn.functional.pad(wave, (width, (rows - 1) * step + len(matrix) - width - len(wave)))
     found = torch.empty(rows, matrix.shape[1])
     overlapping = padded.unfold(0, len(matrix), step)
-    for part, result in zip(overlapping.split(AT_ONCE), found.split(AT_ONCE), strict=True):
+    for part, result in zip(torch.split(overlapping, AT_ONCE), torch.split(found, AT_ONCE), strict=True):
         torch.mm(part, matrix, out=result)
     return found.flatten()[:samples]
 

@@ -33,9 +33,10 @@ class Estimator(nn.Module):
         shape: `(dim, 1)`, one vector per utterance.
         classes: how many there are, whether or not training has them all.
         estimator: not fitted; scalers and selectors belong inside its Pipeline.
+        layers: of the encoder that the values come from, in order; for the steps with a parameter of this name.
     """
 
-    def __init__(self, shape: Sequence[int], classes: int, estimator: Any) -> None:
+    def __init__(self, shape: Sequence[int], classes: int, estimator: Any, layers: int | None = None) -> None:
         from sklearn.base import is_classifier
 
         super().__init__()
@@ -46,7 +47,7 @@ class Estimator(nn.Module):
             lacking = f" is not complete: {str(error).split('. ')[0]}"
         if lacking:
             raise ConfigError(type(estimator).__name__ + lacking, where=WHERE)
-        self.classes, self.estimator = classes, estimator
+        self.classes, self.estimator, self.layers = classes, estimator, layers
         self.fitted: Any = None
         self.n_fitted = 0
         self._packed = torch.empty(0, dtype=torch.uint8)
@@ -69,6 +70,7 @@ class Estimator(nn.Module):
         model = clone(self.estimator)
         _refuse_unstorable(model.estimator if isinstance(model, BaseSearchCV) else model)
         _set(model, "random_state", seed)
+        _set(model, "layers", self.layers)
         speakers = {"groups": groups.cpu().numpy()} if isinstance(model, BaseSearchCV) and groups is not None else {}
         values = _values(x)
         try:

@@ -1,8 +1,33 @@
-"""What a model says about the shape of its input."""
+"""What a model is told about its input, and what it says about the shape of it."""
 
-from collections.abc import Sequence
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from ser.errors import ConfigError
+
+if TYPE_CHECKING:
+    from ser.features.cache import Feature
+
+
+def given(net: Mapping[str, Any], feature: Feature, frames: int, classes: int) -> dict[str, Any]:
+    """What a network is built with besides its settings; one that has the setting `layers` is told the feature's.
+
+    Args:
+        net: the settings of the network.
+        feature: what its input is made of.
+        frames: of one input.
+        classes: how many there are.
+    """
+    told: dict[str, Any] = {"shape": (len(feature.names), frames), "classes": classes}
+    if "layers" not in net:
+        return told
+    layers = getattr(feature, "layers", 1)
+    if layers < 2:
+        what = "this model chooses between the layers of an encoder, and gets one alone"
+        raise ConfigError(what, where="features", do="use features=encoder features.layer=all")
+    return told | {"layers": layers}
 
 
 def vector_size(shape: Sequence[int]) -> int:

@@ -33,6 +33,7 @@ code reads of them is in `fitted_check`. `cluster`, `manifold` and `mixture` are
 nor are `datasets` and `feature_extraction`, which open files, nor `multioutput`, since an utterance has one label."""
 
 COMPUTING = (
+    "ser.models.layers",
     "sklearn._loss.link",
     "sklearn._loss.loss",
     "sklearn.calibration",

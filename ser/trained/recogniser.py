@@ -18,6 +18,7 @@ from ser.errors import CheckpointError, DataError, SerError
 from ser.features import audio
 from ser.features.inputs import Input, gather, sources
 from ser.features.normalise import Normalisation
+from ser.models.shape import given
 from ser.threads import spread
 from ser.trained import recordings, trust
 
@@ -162,9 +163,9 @@ def of(checkpoint: Mapping[str, Any], path: str | os.PathLike[str], packages: Se
         feature: Feature = make(config["features"], where="features")
         settings: Input = make(config["input"], where="input")
         normalisation = Normalisation(*(tuple(kept["normalisation"][name]) for name in ("mean", "deviation")))
-        given: dict[str, Any] = {"shape": (len(feature.names), settings.frames), "classes": len(labels)}
+        net_settings = config["model"]["net"]
         with torch.random.fork_rng(devices=[]):
-            net = make(config["model"]["net"], where="model.net", **given)
+            net = make(net_settings, where="model.net", **given(net_settings, feature, settings.frames, len(labels)))
         weights = checkpoint["state_dict"].items()
         net.load_state_dict({name.removeprefix("net."): value for name, value in weights if name.startswith("net.")})
         mixed = kept["about"]["precision"] in MIXED

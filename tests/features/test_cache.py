@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from ser.errors import ConfigError, DataError
-from ser.features import audio, cache
+from ser.features import audio, cache, unfinished
 from ser.features.cache import Bank
 
 RATE = 16000
@@ -357,6 +357,55 @@ def test_a_stopped_run_leaves_nothing(corpus: list[str], folder: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         bank(corpus, Stumbling(), folder)
     assert not entries(folder)
+
+
+@dataclass(frozen=True)
+class Interrupted(Loudness):
+    """Fails at the fourth file until `go_on` is there, and at the first from then on."""
+
+    go_on: str = ""
+
+    def __call__(self, wave: Tensor, rate: int) -> Tensor:
+        if not Path(self.go_on).exists():
+            if round(len(wave) / RATE, 2) == 0.19:
+                raise KeyboardInterrupt
+        elif round(len(wave) / RATE, 2) < 0.12:
+            pytest.fail("computed twice")
+        return super().__call__(wave, rate)
+
+
+@pytest.mark.parametrize("tear", ["nothing", "journal", "rows"])
+def test_a_stopped_run_goes_on_where_it_was(
+    tear: str, corpus: list[str], folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cache, "AT_ONCE", 1)
+    feature = Interrupted(go_on=str(tmp_path / "go"))
+    with pytest.raises(KeyboardInterrupt):
+        bank(corpus, feature, folder)
+    (part,) = entries(folder)
+    journal, rows = part / unfinished.JOURNAL, part / cache.ROWS
+    assert len(journal.read_text().splitlines()) == 3
+    if tear == "journal":
+        journal.write_text(journal.read_text() + '{"recording": ')
+        rows.write_bytes(rows.read_bytes() + b"torn")
+    elif tear == "rows":
+        cut_short(rows)
+    Path(feature.go_on).touch()
+    found = bank(corpus, feature, folder)
+    assert same(found, bank(corpus, LOUDNESS, folder))
+    assert not list(folder.glob("*.part"))
+
+
+def test_what_a_run_with_other_recordings_left_is_not_taken(corpus: list[str], folder: Path) -> None:
+    folder.mkdir()
+    names = ["a", "b"]
+    with (folder / unfinished.JOURNAL).open("w") as journal:
+        unfinished.note(journal, [{"recording": name, "length": 1} for name in names])
+    (folder / "rows").write_bytes(bytes(16))
+    assert len(unfinished.take_up(folder, "rows", names, 8)) == 2
+    assert [line["recording"] for line in unfinished.take_up(folder, "rows", ["a", "c"], 8)] == ["a"]
+    assert (folder / "rows").stat().st_size == 8
+    assert unfinished.take_up(folder, "rows", ["c", "a"], 8) == []
 
 
 def test_torch_has_its_threads_back(corpus: list[str], folder: Path) -> None:

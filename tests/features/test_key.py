@@ -106,6 +106,8 @@ def test_what_is_computed_with_is_in_the_key() -> None:
     assert names("ser.features.mel") == always | {"mel.py"}
     assert names("ser.features.functionals") == always | {"functionals.py", "pitch.py"}
     assert names("ser.features.smile") == always | {"smile.py", "opensmile"}
+    own = {"encoder.py", "pretrained.py", "weights.py", "whisper.py", "transformers", "safetensors", "huggingface_hub"}
+    assert names("ser.features.encoder") == always | own
     assert f"torch {metadata.version('torch')}" in keys.code("ser.features.mel")
 
 
