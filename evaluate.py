@@ -1,8 +1,11 @@
 """Score a checkpoint: python evaluate.py ckpt=<run folder>."""
 
+import sys
+
 from ser import command
 
 command.begin()
+sys.argv[1:] = [command.forgiving(argument, "ckpt") for argument in sys.argv[1:]]
 
 import hydra  # noqa: E402
 from omegaconf import DictConfig, OmegaConf  # noqa: E402

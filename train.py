@@ -1,8 +1,11 @@
 """Train one model, or many with -m: python train.py model=cnn trainer.max_epochs=70."""
 
+import sys
+
 from ser import command
 
 command.begin()
+sys.argv[1:] = [command.forgiving(argument) for argument in sys.argv[1:]]
 
 import os  # noqa: E402
 from datetime import datetime  # noqa: E402
@@ -19,6 +22,7 @@ def run_dir(resume: str | None, model: str) -> str:
     """A new folder for each run; a resumed run stays in its own, if its checkpoint is in one."""
     if resume is not None:
         path = Path(resume).absolute()
+        path = path / "last.ckpt" if path.is_dir() and path.name == "checkpoints" else path
         if path.is_dir() or path.parent.name == "checkpoints":
             return str(path if path.is_dir() else path.parent.parent)
     return f"outputs/{model}/{datetime.now():%Y-%m-%d_%H-%M-%S-%f}"

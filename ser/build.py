@@ -6,6 +6,7 @@ import difflib
 import functools
 import inspect
 import pydoc
+import re
 import traceback
 import types
 import typing
@@ -63,7 +64,7 @@ def check_against(values: Mapping[Any, Any], target: Callable[..., Any], where: 
             nested = isinstance(value, Mapping) and "_target_" in value
             if not nested and value is not default and not _fits(value, hint):
                 what = f"{_join(where, key)}: {value!r} is not accepted"
-                raise ConfigError(what, where=_join(where, key), do=f"give {inspect.formatannotation(hint)}")
+                raise ConfigError(what, where=_join(where, key), do=f"give {_said(hint)}")
         elif not takes_any:
             close = difflib.get_close_matches(str(key), parameters, 1)
             meant = f"; did you mean {close[0]!r}?" if close else ""
@@ -130,6 +131,12 @@ def _fits(value: object, hint: Any) -> bool:
     if not isinstance(kind, type) or kind in (Any, object, inspect.Parameter.empty):
         return True
     return kind is Path and isinstance(value, str)
+
+
+def _said(hint: Any) -> str:
+    """A type hint in words of a configuration."""
+    text = inspect.formatannotation(hint).replace("typing.", "").replace(" | None", " or null").replace(" | ", " or ")
+    return re.sub(r"^Optional\[(.*)\]$", r"\1 or null", text)
 
 
 def _join(where: str, key: object) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import signal
 import sys
 from collections.abc import Iterator
@@ -48,6 +49,28 @@ def begin() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # what a test puts in their place may lack it
             stream.reconfigure(errors="backslashreplace")
+
+
+def forgiving(argument: str, path_key: str | None = None) -> str:
+    """An override as Hydra takes it: a path alone is given its key, and a value that Hydra would take apart is quoted.
+
+    That is one with `=` in it, and any name of a file that holds more than letters, digits and usual signs.
+    """
+    key, equals, value = argument.partition("=")
+    if path_key and not argument.startswith("-") and os.path.exists(argument):
+        key, equals, value = path_key, "=", argument
+    plain = re.fullmatch(r"[\w./+:@ -]*", value, re.ASCII)
+    if not equals or plain or key.startswith("-") or value[0] in "'\"[{" or "${" in value or "\\" in value:
+        return f"{key}{equals}{value}"
+    if "=" in value or os.path.exists(value):
+        return f"{key}={quoted(value)}"
+    return argument
+
+
+def quoted(value: str) -> str:
+    """A value in quotes of Hydra's grammar, in which a backslash counts as one but before a quote."""
+    doubled = re.sub(r"(\\+)(?='|\Z)", r"\1\1", value)
+    return "'" + doubled.replace("'", r"\'") + "'"
 
 
 @contextmanager

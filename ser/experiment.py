@@ -137,6 +137,10 @@ def build(plan: Plan) -> Job:
     """Read the corpus, split it, make the network."""
     settings, make = plan.settings, plan.make
     found = corpus(plan)
+    if plan.input.frames > 1 and len(found.lengths) and int(found.lengths.max()) == 1:
+        what = f"features={settings['features']['name']} are one vector per utterance, and this model takes frames"
+        do = "features=mel; or a model of vectors, such as model=mlp_torch or model=random_forest"
+        raise ConfigError(what, where="model, features", do=do)
     split: Split = plan.protocol.split(found.table, settings["seed"])
     data = EmotionDataModule(found, split, plan.input, settings["batch_size"], settings["seed"])
     L.seed_everything(settings["seed"], verbose=False)

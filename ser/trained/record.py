@@ -60,7 +60,7 @@ def find(path: str | os.PathLike[str] | None) -> Path:
     """The checkpoint itself, where the folder of its run is given for the best one; an error if it is not there."""
     found = Path(str(path or os.devnull))
     if found.is_dir():
-        found = found / "checkpoints" / "best.ckpt"
+        found = found / ("best.ckpt" if found.name == "checkpoints" else "checkpoints/best.ckpt")
     if not found.is_file():
         do = "give ckpt=<run folder>, or one of its checkpoints/*.ckpt"
         raise CheckpointError("there is no such checkpoint", where=str(path or "ckpt"), do=do)

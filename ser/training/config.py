@@ -78,6 +78,7 @@ def checked(cfg: DictConfig) -> dict[str, Any]:
     known = [*Settings.__annotations__, *GROUPS, "debug"]
     for name in set(values) - set(known):
         close = difflib.get_close_matches(name, known, 1)
+        close += [f"{group}.{name}" for group in GROUPS if name in (values.get(group) or ())]
         meant = f"; did you mean {close[0]!r}?" if close else ""
         raise ConfigError(f"there is no such key{meant}", where=name, do=f"the keys are {', '.join(known)}")
     if lacking := [name for name in GROUPS if not isinstance(values.get(name), dict)]:

@@ -31,6 +31,10 @@ class Monitor:
             raise ConfigError(
                 f"{self.name!r} is no score to choose by", where="monitor.name", do=f"use {', '.join(SCORES)}"
             )
+        better = "min" if self.name.endswith("loss") else "max"
+        if self.mode != better:
+            what = f"the {self.mode} of {self.name} is its worst value"
+            raise ConfigError(what, where="monitor.mode", do=f"add monitor.mode={better}")
 
     def best(self, history: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """The row of the best epoch, the first of equals.

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import torch
 
+from ser.command import quoted
 from ser.errors import ConfigError, printable
 from ser.locks import holding
 
@@ -32,7 +33,9 @@ def last(resume: str) -> Path:
     Raises:
         ConfigError: if it is not there.
     """
-    path = Path(resume, "checkpoints", "last.ckpt") if Path(resume).is_dir() else Path(resume)
+    path = Path(resume)
+    if path.is_dir():
+        path = path / ("last.ckpt" if path.name == "checkpoints" else "checkpoints/last.ckpt")
     if not path.is_file():
         raise ConfigError(
             f"there is no such checkpoint: {path}",
@@ -91,7 +94,7 @@ def command_to_resume(checkpoint: Path) -> str:
     """To be pasted into a shell: quoted for it, and for Hydra inside of that."""
     place = str(checkpoint)
     if not re.fullmatch(r"[\w./+ :-]+", place, re.ASCII):  # more than that, Hydra would take apart
-        place = "'" + re.sub(r"(\\*)'", r"\1\1\\'", place) + "'"
+        place = quoted(place)
     return f"python train.py {shlex.quote(f'resume={place}')}"
 
 

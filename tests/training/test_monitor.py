@@ -13,7 +13,7 @@ from ser.training.monitor import Monitor
 def test_the_first_of_equals_is_the_best() -> None:
     history = [{"epoch": epoch, "val/loss": loss} for epoch, loss in enumerate([2.0, 1.0, 1.0, 3.0])]
     assert Monitor("val/loss", "min").best(history)["epoch"] == 1
-    assert Monitor("val/loss", "max").best(history)["epoch"] == 3
+    assert Monitor("val/uar", "max").best([{**row, "val/uar": row["val/loss"]} for row in history])["epoch"] == 3
 
 
 @given(st.lists(st.floats() | st.none(), min_size=1))
@@ -41,3 +41,9 @@ def test_what_is_no_score_is_not_monitored(name: str) -> None:
 def test_a_mode_is_min_or_max() -> None:
     with pytest.raises(ConfigError, match="'maximum' is no mode"):
         Monitor("val/uar", "maximum")
+
+
+@pytest.mark.parametrize(("name", "mode"), [("val/loss", "max"), ("val/uar", "min"), ("train/loss", "max")])
+def test_the_worst_epoch_is_not_chosen(name: str, mode: str) -> None:
+    with pytest.raises(ConfigError, match=f"the {mode} of {name} is its worst value"):
+        Monitor(name, mode)
