@@ -59,6 +59,13 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("paths", nargs="+", metavar="FILE_OR_FOLDER", help="folders are searched at any depth")
     predict.add_argument("--ckpt", required=True, help=ckpt)
     predict.add_argument("--out", type=Path, metavar="CSV", help="write path, predicted emotion and scores to it")
+    predict.add_argument(
+        "--enrol",
+        action="append",
+        default=[],
+        metavar="FILE_OR_FOLDER",
+        help="other recordings of the speaker, whatever their emotions, for a model trained with enrolment",
+    )
     predict.set_defaults(run=_predict)
 
     about = "The UAR that is lost when a family of features is exchanged between validation utterances."
@@ -87,6 +94,8 @@ def _predict(arguments: argparse.Namespace) -> tuple[str, int]:
     with nullcontext() if out is None or on_stdout else _opened(out) as file:
         memory.keep_freed()
         model = ser.load(arguments.ckpt, arguments.trust)
+        if arguments.enrol:
+            model = model.enrol(recordings.find(arguments.enrol)[0])
         paths, left_out = recordings.find(arguments.paths)
         found = list(tqdm(model.recognise(paths), total=len(paths), unit="file", leave=False, disable=None))
         good = [result for result in found if not result.problem]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,9 @@ from torch import Tensor
 
 from ser.corpora.audit import audit
 from ser.corpora.listing import Listing
-from ser.features import cache
+from ser.features import cache, enrol
 from ser.features.cache import Feature
+from ser.features.normalise import Normalisation
 from ser.utterances import SEGMENT, relabelled, renaming
 
 
@@ -34,6 +35,11 @@ class Dataset:
     starts: Tensor
     lengths: Tensor
     recordings: tuple[str, ...]
+
+    def enrolled(self, given: Sequence[int], average: Normalisation, prior: float) -> Dataset:
+        """As speakers are heard who are known by these utterances, row numbers of the table; see `features.enrol`."""
+        where = (self.rows, self.starts, self.lengths, self.table["speaker"].tolist())
+        return replace(self, rows=enrol.changed(*where, enrol.voices(*where, given, average, prior)))
 
     @property
     def fingerprint(self) -> str:

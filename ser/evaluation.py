@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from ser import dataset
 from ser.build import build
 from ser.dataset import Dataset
 from ser.errors import ConfigError, DataError
+from ser.features.enrol import Enrolment
 from ser.provenance import provenance
 from ser.results import figures, importance, predictions, tables
 from ser.trained import recogniser, record, trust
@@ -44,6 +45,23 @@ class Trained:
         model = recogniser.of(checkpoint, path, settings["trust"]).to(_device(settings["device"]))
         return cls(path, checkpoint["ser"], int(checkpoint["epoch"]), model, settings["trust"])
 
+    def enrolment(self, given: Mapping[str, Any], part: str) -> Enrolment:
+        """By what the speakers are known: what is given, else as the model was trained for.
+
+        Raises:
+            ConfigError: if the model was trained without enrolment, and one is asked for; or the other way round.
+        """
+        recorded = {name: value for name, value in self.about["config"]["enrol"].items() if name != "_target_"}
+        known = {name: value for name, value in given.items() if name != "_target_" and value is not None}
+        wanted = Enrolment(**(recorded | known)) if part == "test" else Enrolment(**recorded)
+        if bool(wanted) != (self.model.average is not None):
+            raise ConfigError(
+                "the model was trained with enrolment" if not wanted else "the model was trained without enrolment",
+                where="enrol",
+                do="leave it out, or train with enrol=clips",
+            )
+        return replace(wanted, clips="all") if wanted and part == "val" else wanted
+
     def data(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """The group `data`: of the corpus that the settings name, or of the training's, wherever it is now."""
         given = {name: value for name, value in settings["data"].items() if value is not None}
@@ -64,8 +82,11 @@ def evaluate(settings: Mapping[str, Any]) -> dict[str, Any]:
     name = dataset.corpus_name(trained.data(settings))
     elsewhere = name != trained.about["about"]["corpus"]
     other = "read" in settings["data"] and elsewhere
+    enrolment = trained.enrolment(settings["enrol"], part)
     named = [trained.path.stem, part]
     named += [name] if elsewhere else []
+    named += ["enrol", str(enrolment.clips)] if enrolment else []
+    named += ["seed", str(enrolment.seed)] if enrolment and enrolment.seed != 1 else []
     named += ["speakers", *(str(speaker).replace("/", "_") for speaker in speakers)] if speakers is not None else []
     folder = output_folder(trained.path, settings["out"], "-".join(named))
     found = _dataset(trained, settings)
@@ -73,6 +94,7 @@ def evaluate(settings: Mapping[str, Any]) -> dict[str, Any]:
         rows, labels = rows_of_other(found.table, trained.model.labels, part, speakers)
     else:
         rows, labels = record.rows_to_score(trained.about, found.table, part, speakers), trained.model.labels
+    found, rows = heard(trained, found, rows, enrolment, part)
     record.refuse_trained_on(trained.about, [found.recordings[row] for row in rows], part)
     at = torch.tensor(rows)
     batch_size = trained.about["config"]["batch_size"]
@@ -84,7 +106,7 @@ def evaluate(settings: Mapping[str, Any]) -> dict[str, Any]:
     scored = scored.assign(emotion=pd.Categorical(scored["emotion"].astype(str), labels))
     results = predictions.build(scored, shares if other else probabilities)
     predictions.write(results, folder / f"{part}_results.csv")
-    facts = record.facts(trained.about, scored, part, other) | {
+    facts = record.facts(trained.about, scored, part, str(enrolment), other) | {
         "scored_corpus": found.corpus,
         "scored_corpus_fingerprint": found.fingerprint,
         "checkpoint": {"file": trained.path.name, "epoch": trained.epoch},
@@ -108,7 +130,9 @@ def write_importance(settings: Mapping[str, Any]) -> Path:
         )
     folder = output_folder(trained.path, settings["out"], f"{trained.path.stem}-importance")
     found = _dataset(trained, settings)
-    rows = torch.tensor(record.rows_to_score(trained.about, found.table, "val", None))
+    scored = record.rows_to_score(trained.about, found.table, "val", None)
+    found, scored = heard(trained, found, scored, trained.enrolment({}, "val"), "val")
+    rows = torch.tensor(scored)
     inputs, lengths = trained.model.inputs(found.rows, found.starts[rows], found.lengths[rows])
     families = getattr(trained.model.feature, "families", trained.model.feature.names)
     truth = torch.tensor(class_indices(found.table))[rows]
@@ -122,6 +146,25 @@ def write_importance(settings: Mapping[str, Any]) -> Path:
     )
     importance.write(table, folder)
     return folder
+
+
+def heard(
+    trained: Trained, found: Dataset, rows: tuple[int, ...], enrolment: Enrolment, part: str
+) -> tuple[Dataset, tuple[int, ...]]:
+    """The dataset as its speakers are heard who are known by some of these rows, and the rows that are left to score.
+
+    All of a speaker's utterances are given in validation, as they were in training, whatever their part.
+    """
+    if not enrolment:
+        return found, rows
+    average = trained.model.average
+    assert average is not None, "looked at by `Trained.enrolment`"
+    tested = found.table.iloc[list(rows)]
+    given, rest = enrolment.drawn(tested["utterance"].tolist(), tested["speaker"].tolist())
+    numbers = [rows[number] for number in given]
+    if part == "val":
+        numbers = list(np.flatnonzero(found.table["speaker"].isin(set(tested["speaker"]))))
+    return found.enrolled(numbers, average, enrolment.prior), tuple(rows[number] for number in rest)
 
 
 def output_folder(path: Path, out: str | None, name: str) -> Path:

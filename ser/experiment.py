@@ -22,8 +22,9 @@ from ser.augment.augmentation import Augmentation
 from ser.build import build as build_by_config
 from ser.dataset import Dataset
 from ser.errors import CheckpointError, ConfigError
-from ser.features import known_encoders
+from ser.features import enrol, known_encoders
 from ser.features.cache import Feature
+from ser.features.enrol import Enrolment
 from ser.features.inputs import Input
 from ser.models.shape import given
 from ser.protocols.split import Split
@@ -34,6 +35,9 @@ from ser.training.data import EmotionDataModule
 from ser.training.history import History
 from ser.training.module import EmotionClassifier
 from ser.training.monitor import Monitor
+
+BUILT = ("protocol", "features", "input", "augment", "enrol")
+"""Groups of the settings, each of which names one object of a plan."""
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +73,7 @@ class Plan:
     features: Feature
     input: Input
     augment: Augmentation
+    enrol: Enrolment
 
 
 @dataclass(frozen=True)
@@ -97,7 +102,7 @@ def prepare(cfg: DictConfig, folder: Path, overrides: Sequence[str], until_end: 
         raise ConfigError(what, where="trainer.max_epochs", do=f"give more than {checkpoint['epoch'] + 1}")
     if "protocol=original" in overrides:
         log.warning("protocol=original is called protocol=reference now")
-    parts = {group: make(settings[group], where=group) for group in ("protocol", "features", "input", "augment")}
+    parts = {group: make(settings[group], where=group) for group in BUILT}
     monitor, history = Monitor(**settings["monitor"]), History(folder / "metrics.csv")
     by_gradient = "optimizer" in settings["model"]
     precision = settings["trainer"].get("precision") or (before and before["about"]["precision"])
@@ -142,13 +147,18 @@ def build(plan: Plan) -> Job:
         do = "features=mel; or a model of vectors, such as model=mlp_torch or model=random_forest"
         raise ConfigError(what, where="model, features", do=do)
     split: Split = plan.protocol.split(found.table, settings["seed"])
+    average = None
+    if plan.enrol:
+        train, speakers = list(split.train), found.table["speaker"].iloc[list(split.train)].tolist()
+        average = enrol.average_speaker(found.rows, found.starts[train], found.lengths[train], speakers)
+        found = found.enrolled([*split.train, *split.val], average, plan.enrol.prior)
     data = EmotionDataModule(found, split, plan.input, settings["batch_size"], settings["seed"])
     L.seed_everything(settings["seed"], verbose=False)
     classes = len(found.table["emotion"].cat.categories)
     net_settings = settings["model"]["net"]
     net = make(net_settings, where="model.net", **given(net_settings, plan.features, plan.input.frames, classes))
     about = (
-        summary.about(settings, found, split)
+        summary.about(settings, found, split, plan.enrol)
         | known_encoders.about(plan.features)
         | {
             "precision": plan.trainer.precision,
@@ -170,7 +180,7 @@ def build(plan: Plan) -> Job:
     kept["features"] = settings["features"] | getattr(plan.features, "pinned", dict)()
     recipe = {key: value for key, value in settings["model"].items() if key != "net"}
     classifier = make(recipe | {"_partial_": True}, where="model")
-    kept = record.make(kept, split, found.recordings, data.normalisation, about)
+    kept = record.make(kept, split, found.recordings, data.normalisation, about, average)
     return Job(data, classifier(net, settings["seed"], plan.monitor, plan.augment, kept), about)
 
 

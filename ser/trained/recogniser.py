@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ser.errors import CheckpointError, DataError, SerError
-from ser.features import audio
+from ser.features import audio, enrol
+from ser.features.enrol import Voice
 from ser.features.inputs import Input, gather, sources
 from ser.features.normalise import Normalisation
 from ser.models.shape import given
@@ -45,7 +46,11 @@ class Recognised:
 
 @dataclass
 class Recogniser:
-    """From recordings to probabilities, with all settings from the checkpoint. May be called from several threads."""
+    """From recordings to probabilities, with all settings from the checkpoint. May be called from several threads.
+
+    `average`: the average speaker, if the model was trained with enrolment, and `prior` as in `ser.features.enrol`; it
+    then needs `enrol` first, which gives one with a `voice`.
+    """
 
     feature: Feature
     net: nn.Module
@@ -53,6 +58,9 @@ class Recogniser:
     normalisation: Normalisation
     labels: tuple[str, ...]
     mixed: bool
+    average: Normalisation | None = None
+    prior: float = 0.0
+    voice: Voice | None = None
     device: torch.device = torch.device("cpu")  # noqa: RUF009  (a constant)
 
     def to(self, device: torch.device | str) -> Recogniser:
@@ -60,6 +68,23 @@ class Recogniser:
         self.device = torch.device(device)
         self.net.to(self.device)
         return self
+
+    def enrol(self, paths: Sequence[str]) -> Recogniser:
+        """One that tells the emotions of the speaker of these recordings; what can't be used of them is left out.
+
+        Raises:
+            CheckpointError: if the model was trained without enrolment.
+            DataError: if no recording can be used.
+        """
+        if self.average is None:
+            raise CheckpointError("this model was trained without enrolment", do="train one with enrol=clips")
+        some = [self._rows(wave, facts.rate) for wave, facts in map(audio.read, paths) if not facts.problem]
+        usable = [rows for rows in some if not isinstance(rows, str)]
+        if not usable:
+            raise DataError("no recording of the speaker can be used", where=", ".join(paths[:5]))
+        lengths = torch.tensor([len(rows) for rows in usable])
+        own = enrol.voice(torch.cat(usable), lengths.cumsum(0) - lengths, lengths, self.average, self.prior)
+        return replace(self, voice=own)
 
     def __call__(self, recording: Any, rate: float | None = None) -> Any:
         """Recognise one recording, or several.
@@ -72,6 +97,7 @@ class Recogniser:
         Raises:
             DataError: if a single recording can't be used.
         """
+        self._check_enrolled()
         if isinstance(recording, list | tuple):
             return list(self.recognise([os.fsdecode(path) for path in recording]))
         if not isinstance(recording, str | os.PathLike):
@@ -86,6 +112,7 @@ class Recogniser:
 
     def recognise(self, paths: Sequence[str]) -> Iterator[Recognised]:
         """All files in their order, a thread for each core; one that can't be used does not stop the rest."""
+        self._check_enrolled()
         for results in spread(self._batch, paths, BATCH):
             yield from results
 
@@ -114,6 +141,13 @@ class Recogniser:
         found = [self.probabilities(*self.inputs(rows, *batch)) for batch in batches]
         return torch.cat(found).double().cpu().numpy()
 
+    def _check_enrolled(self) -> None:
+        if self.average is not None and self.voice is None:
+            raise CheckpointError(
+                "this model tells a speaker's emotions by other recordings of the same speaker",
+                do="give some, whatever their emotions: model.enrol([...]) (ser predict: --enrol FOLDER)",
+            )
+
     def _batch(self, paths: Sequence[str]) -> list[Recognised]:
         heard = [audio.read(path) for path in paths]
         placed = [facts.problem or self._placed(wave, facts.rate) for wave, facts in heard]
@@ -136,13 +170,21 @@ class Recogniser:
     @torch.inference_mode()
     def _placed(self, wave: audio.Wave, rate: int) -> tuple[Tensor, Tensor] | str:
         """What `probabilities` takes of one wave, or what is wrong with it."""
-        try:
-            rows = self.feature(torch.from_numpy(wave), rate).float()
-            padded = torch.cat((rows, torch.full((1, rows.shape[1]), self.feature.silence)))
-        except (MemoryError, RuntimeError) as error:  # torch's way to say that memory does not suffice
-            return f"no features: {(str(error) or 'not enough memory').splitlines()[0]}"
+        rows = self._rows(wave, rate)
+        if isinstance(rows, str):
+            return rows
+        rows = self.voice(rows) if self.voice else rows
+        padded = torch.cat((rows, torch.full((1, rows.shape[1]), self.feature.silence)))
         x, ends = self.inputs(padded, torch.tensor([0]), torch.tensor([len(rows)]))
         return (x, ends) if x.isfinite().all() else "samples too far beyond full scale"
+
+    @torch.inference_mode()
+    def _rows(self, wave: audio.Wave, rate: int) -> Tensor | str:
+        """The features of one wave, or why there are none."""
+        try:
+            return self.feature(torch.from_numpy(wave), rate).float()
+        except (MemoryError, RuntimeError) as error:  # torch's way to say that memory does not suffice
+            return f"no features: {(str(error) or 'not enough memory').splitlines()[0]}"
 
 
 def of(checkpoint: Mapping[str, Any], path: str | os.PathLike[str], packages: Sequence[str] = ()) -> Recogniser:
@@ -169,10 +211,13 @@ def of(checkpoint: Mapping[str, Any], path: str | os.PathLike[str], packages: Se
         weights = checkpoint["state_dict"].items()
         net.load_state_dict({name.removeprefix("net."): value for name, value in weights if name.startswith("net.")})
         mixed = kept["about"]["precision"] in MIXED
+        kept_average = kept.get("average_speaker")
+        average = kept_average and Normalisation(*(tuple(kept_average[name]) for name in ("mean", "deviation")))
+        prior = float(config["enrol"]["prior"]) if average else 0.0
     except SerError:
         raise
     except Exception as error:  # whatever a file that is not as train.py wrote it makes of its classes
         what = f"the checkpoint's parts do not fit together ({type(error).__name__}): {error}"
         do = "use last.ckpt or best.ckpt as this version's train.py wrote it"
         raise CheckpointError(what, where=where, do=do) from error
-    return Recogniser(feature, net.eval().requires_grad_(False), settings, normalisation, labels, mixed)
+    return Recogniser(feature, net.eval().requires_grad_(False), settings, normalisation, labels, mixed, average, prior)

@@ -31,6 +31,7 @@ def make(
     recordings: Sequence[str],
     normalisation: Normalisation,
     about: Mapping[str, Any],
+    average_speaker: Normalisation | None,
 ) -> dict[str, Any]:
     """The record of a run, plain values alone.
 
@@ -38,6 +39,7 @@ def make(
         config: resolved.
         recordings: a digest of the samples of each utterance of the split's table.
         about: what `summary.json` says beside the scores.
+        average_speaker: to whom speakers are brought by their own recordings; None without enrolment.
     """
     from ser.utterances import labels_of
 
@@ -47,6 +49,11 @@ def make(
         "labels": list(labels_of(split.table)),
         "config": dict(config),
         "normalisation": {"mean": list(normalisation.mean), "deviation": list(normalisation.deviation)},
+        "average_speaker": average_speaker
+        and {
+            "mean": list(average_speaker.mean),
+            "deviation": list(average_speaker.deviation),
+        },
         "about": dict(about),
         "val": parts["val"]["utterance"].tolist(),
         "recordings": [recordings[row] for row in (*split.train, *split.val)],
@@ -157,11 +164,14 @@ def refuse_trained_on(record: Mapping[str, Any], recordings: Sequence[str], part
         raise CheckpointError(what, where="data", do="test on other recordings")
 
 
-def facts(record: Mapping[str, Any], scored: pd.DataFrame, part: str, other: bool = False) -> dict[str, Any]:
+def facts(
+    record: Mapping[str, Any], scored: pd.DataFrame, part: str, enrolment: str, other: bool = False
+) -> dict[str, Any]:
     """What has to be said beside the scores: all about the run, what was scored, and what training had of it.
 
     Args:
         scored: rows of the utterance table.
+        enrolment: "none", or by what the speakers were known.
         other: whether they are of another corpus, where equal names are not the same speakers and statements.
     """
     from ser.utterances import speaker_key
@@ -177,7 +187,8 @@ def facts(record: Mapping[str, Any], scored: pd.DataFrame, part: str, other: boo
     return {
         **record["about"],
         "part": part,
-        "speakers": seen,
+        "speakers": seen if enrolment == "none" else f"{seen}, enrolled by {enrolment}",
+        "enrolment": enrolment,
         "shared_with_training": {"speakers": speakers, "statements": both},
     }
 

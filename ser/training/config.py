@@ -23,6 +23,7 @@ GROUPS = (
     "protocol",
     "input",
     "augment",
+    "enrol",
     "features",
     "model",
     "trainer",
@@ -33,7 +34,7 @@ GROUPS = (
 )
 """The keys that hold others."""
 
-KEPT = ("batch_size", "seed", "monitor", "features", "input", "augment", "protocol", "model")
+KEPT = ("batch_size", "seed", "monitor", "features", "input", "augment", "enrol", "protocol", "model")
 """What a resumed run can't change: its weights, its best epoch or its optimiser would no longer fit."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pandas as pd
 
 from ser.atomic import write_text
 from ser.dataset import Dataset
+from ser.features.enrol import Enrolment
 from ser.protocols.split import Split
 from ser.provenance import provenance, versions
 from ser.results import figures, tables
@@ -23,9 +25,11 @@ log = logging.getLogger(__name__)
 SCORES = ("loss", "accuracy", "uar", "macro_f1")
 
 
-def about(settings: dict[str, Any], found: Dataset, split: Split) -> dict[str, Any]:
+def about(settings: dict[str, Any], found: Dataset, split: Split, enrolment: Enrolment) -> dict[str, Any]:
     """What has to be known beside every score of this run."""
     overlap = split.overlap()
+    seen = "seen speakers" if (overlap["train_val"] or {}).get("speakers") else "unseen speakers"
+    known_by = str(replace(enrolment, clips="all")) if enrolment else "none"
     present = set(found.table["speaker"].map(speaker_key))
     listed = settings["protocol"].get("dev_speakers") or []
     if lacking := [str(speaker) for speaker in listed if speaker_key(speaker) not in present]:
@@ -46,7 +50,8 @@ def about(settings: dict[str, Any], found: Dataset, split: Split) -> dict[str, A
         },
         "split_fingerprint": split.fingerprint(),
         "overlap": overlap,
-        "validation": "seen speakers" if (overlap["train_val"] or {}).get("speakers") else "unseen speakers",
+        "enrolment": known_by,
+        "validation": (seen if known_by == "none" else f"{seen}, enrolled by {known_by}"),
         "n_train": len(split.train),
         "n_val": len(split.val),
         "monitor": settings["monitor"],
