@@ -5,7 +5,7 @@ import sys
 from ser import command
 
 command.begin()
-sys.argv[1:] = [command.forgiving(argument, "ckpt") for argument in sys.argv[1:]]
+sys.argv[1:] = command.forgiving(sys.argv[1:], "ckpt")
 
 import hydra  # noqa: E402
 from omegaconf import DictConfig, OmegaConf  # noqa: E402

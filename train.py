@@ -5,7 +5,7 @@ import sys
 from ser import command
 
 command.begin()
-sys.argv[1:] = [command.forgiving(argument) for argument in sys.argv[1:]]
+sys.argv[1:] = command.forgiving(sys.argv[1:])
 
 import os  # noqa: E402
 from datetime import datetime  # noqa: E402
@@ -21,9 +21,9 @@ from omegaconf import DictConfig, OmegaConf  # noqa: E402
 def run_dir(resume: str | None, model: str) -> str:
     """A new folder for each run; a resumed run stays in its own, if its checkpoint is in one."""
     if resume is not None:
-        path = Path(resume).absolute()
+        path = Path(str(resume)).absolute()
         path = path / "last.ckpt" if path.is_dir() and path.name == "checkpoints" else path
-        if path.is_dir() or path.parent.name == "checkpoints":
+        if path.is_dir() or (path.is_file() and path.parent.name == "checkpoints"):
             return str(path if path.is_dir() else path.parent.parent)
     return f"outputs/{model}/{datetime.now():%Y-%m-%d_%H-%M-%S-%f}"
 
@@ -48,7 +48,7 @@ def main(cfg: DictConfig) -> float:
         return train(cfg, folder, overrides)
 
     if job.mode is RunMode.MULTIRUN:
-        return sweep.attempt(run, folder, overrides)
+        return sweep.attempt(run, Path(job.sweep.dir), folder, job.job.num, overrides)
     with command.ending(folder):
         return run()
 

@@ -10,7 +10,7 @@ import shutil
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -26,20 +26,27 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a subcommand; return the exit status: 0, 1 if some file failed, 2 if nothing could be done."""
     command.begin()
-    arguments = _parser().parse_args(argv)
+    arguments, status = _parser().parse_args(argv), 0
     try:
         said, status = arguments.run(arguments)
+        print(said, end="", flush=True)
+    except BrokenPipeError:  # whoever reads the output may stop at any time, as `head` does
+        _hush()
     except Exception as error:
         explained = command.message(error)
         if explained is None:
             raise
         print(f"error: {explained}", file=sys.stderr)
+        if isinstance(error, OSError):
+            _hush()
         return 2
-    try:
-        print(said, end="", flush=True)
-    except BrokenPipeError:  # whoever reads the output may stop at any time, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter's own flush would fail
     return int(status)
+
+
+def _hush() -> None:
+    """Let the interpreter's own flush, at its end, not fail where a print has failed."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -90,7 +97,7 @@ def _predict(arguments: argparse.Namespace) -> tuple[str, int]:
     from ser.trained import recordings
 
     out: Path | None = arguments.out
-    on_stdout = out is not None and out.exists() and os.path.samestat(out.stat(), os.fstat(1))
+    on_stdout = out is not None and out.exists() and _is_stdout(out)
     with nullcontext() if out is None or on_stdout else _opened(out) as file:
         memory.keep_freed()
         model = ser.load(arguments.ckpt, arguments.trust)
@@ -145,6 +152,12 @@ def _opened(path: Path) -> Iterator[TextIO]:
             yield file
     except OSError as error:
         raise SerError(f"the table can't be written: {error.strerror}", where=path, do="give another --out") from error
+
+
+def _is_stdout(path: Path) -> bool:
+    with suppress(OSError):  # it may be closed
+        return os.path.samestat(path.stat(), os.fstat(1))
+    return False
 
 
 def _suffix(path: str) -> str:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import re
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
-from ser.errors import SerError, printable
+from ser.errors import SerError
 
 STOPPING = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 """What ends a command early: the user, or Slurm, Docker, systemd."""
@@ -22,8 +23,8 @@ DISK = {
     errno.EDQUOT: "make room there, or choose another place",
     errno.EFBIG: "raise the limit on the size of files (ulimit -f), or choose another place",
     errno.EROFS: "choose a place that can be written",
-    errno.EACCES: "choose a place that you may write",
-    errno.EPERM: "choose a place that you may write",
+    errno.EACCES: "choose a place that you may read and write",
+    errno.EPERM: "choose a place that you may read and write",
     errno.EIO: "look at the disk: it fails",
     errno.ENAMETOOLONG: "choose a shorter name",
     errno.ENOTDIR: "choose another place: a file is in the way",
@@ -44,18 +45,29 @@ def begin() -> None:
     a second one ends it at once.
     """
     for number in STOPPING:
-        signal.signal(number, _stop)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # a shell's way to keep it from what runs in the background
+            signal.signal(number, _stop)
+    logging.raiseExceptions = False  # a log on a full disk, or to a pipe that is closed, must not end what is logged
     os.environ["MPLBACKEND"] = "agg"  # pictures go to files; a notebook's backend, inherited, can't be imported here
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # what a test puts in their place may lack it
             stream.reconfigure(errors="backslashreplace")
 
 
-def forgiving(argument: str, path_key: str | None = None) -> str:
-    """An override as Hydra takes it: a path alone is given its key, and a value that Hydra would take apart is quoted.
+def forgiving(arguments: Sequence[str], path_key: str | None = None) -> list[str]:
+    """Overrides as Hydra takes them: a path alone is given its key, and what Hydra would take apart is quoted.
 
-    That is one with `=` in it, and any name of a file that holds more than letters, digits and usual signs.
+    That is a value with `=` in it, and any name of a file that holds more than letters, digits and usual signs.
     """
+    before = ["", *arguments[:-1]]
+    named = path_key is None or any(argument.startswith(f"{path_key}=") for argument in arguments)
+    return [
+        _forgiving(argument, None if named or of.startswith("-") else path_key)
+        for argument, of in zip(arguments, before, strict=True)
+    ]
+
+
+def _forgiving(argument: str, path_key: str | None) -> str:
     key, equals, value = argument.partition("=")
     if path_key and not argument.startswith("-") and os.path.exists(argument):
         key, equals, value = path_key, "=", argument
@@ -96,14 +108,24 @@ def message(error: Exception, folder: Path | None = None) -> str | None:
         return str(SerError(str(error.strerror), where=error.filename, do=DISK[error.errno]))
     if not isinstance(error, SerError):
         return None
-    if folder is None or len(error.what.splitlines()) > len(error.lines):  # all have been named
+    if folder is None or not error.lines:
         return str(error)
-    (folder / "problems.txt").write_text("\n".join(error.lines) + "\n", encoding="utf-8")
-    return f"{error}\n  all:   {folder / 'problems.txt'}"
+    place = folder / "problems.txt"
+    try:
+        place.write_text("\n".join(error.lines) + "\n", encoding="utf-8")
+    except OSError as refused:
+        return f"{error}\n  all:   {place} can't be written: {refused.strerror}"
+    return f"{error}\n  all:   {place}"
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
-    for again in STOPPING:
-        signal.signal(again, lambda number, _: os._exit(128 + number))
-    print(f"\n{printable(STOPPING[signal.Signals(number)])}: stopping", file=sys.stderr, flush=True)
+    if _stopping:
+        os._exit(128 + number)
+    _stopping.append(number)
+    with suppress(OSError):  # of a pipe that was stopped, too
+        os.write(2, f"\n{STOPPING[signal.Signals(number)]}: stopping\n".encode())
     raise Stopped(128 + number)
+
+
+_stopping: list[int] = []
+"""The first signal; not in the handlers, which Lightning puts back as they were."""

@@ -126,7 +126,7 @@ def write_importance(settings: Mapping[str, Any]) -> Path:
         raise ConfigError(
             "importance is by the dimensions of one vector per utterance; this model takes frames",
             where=trained.path,
-            do="take a model of features=functionals, egemaps or compare",
+            do="take a model of features=functionals, egemaps, compare or encoder",
         )
     folder = output_folder(trained.path, settings["out"], f"{trained.path.stem}-importance")
     found = _dataset(trained, settings)

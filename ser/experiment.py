@@ -110,7 +110,11 @@ def prepare(cfg: DictConfig, folder: Path, overrides: Sequence[str], until_end: 
         precision = (
             trainers.fastest_precision(settings["trainer"].get("accelerator", "auto")) if by_gradient else "32-true"
         )
-    callbacks = list(make(settings["callbacks"], where="callbacks").values())
+    callbacks = [
+        callback for callback in make(settings["callbacks"], where="callbacks").values() if callback is not None
+    ]
+    if wrong := [callback for callback in callbacks if not isinstance(callback, L.Callback)]:
+        raise ConfigError(f"{wrong[0]!r} is no callback", where="callbacks", do="name a class of them by _target_")
     if not by_gradient and any(isinstance(callback, WeightAveraging) for callback in callbacks):
         raise ConfigError(
             f"{settings['model']['name']} has no weights to average", where="callbacks", do="use callbacks=none"
@@ -187,6 +191,8 @@ def build(plan: Plan) -> Job:
 def fit(plan: Plan, job: Job) -> None:
     """Train; when interrupted, say how to go on."""
     gc.freeze()  # or the collector would go through all imported modules several times an epoch
+    if plan.trainer.is_global_zero:
+        run_folder.take_best(plan.folder, plan.settings["resume"])
     try:
         plan.trainer.fit(job.model, job.data, ckpt_path=plan.settings["resume"], weights_only=True)
     except MisconfigurationException as error:

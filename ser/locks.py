@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,16 +32,19 @@ def holding(path: Path, *, wait: bool) -> Iterator[bool]:
     """
     from filelock import FileLock, Timeout
 
-    lock, held = FileLock(path), True
+    lock, held = FileLock(path, fallback_to_soft=False), True
     try:
         lock.acquire(blocking=wait)
     except Timeout as error:
         raise BlockingIOError(errno.EAGAIN, "another process holds it", str(path)) from error
     except OSError as error:
-        if error.errno not in NO_LOCKS:
-            raise
-        log.warning("the file system of %s has no locks: do not start two commands there at once", path.parent)
         held = False
+        if isinstance(error, PermissionError) and path.exists() and os.access(path.parent, os.W_OK):
+            log.warning("%s is another user's: do not start two commands there at once", path)
+        elif error.errno in NO_LOCKS:
+            log.warning("the file system of %s has no locks: do not start two commands there at once", path.parent)
+        else:
+            raise
     try:
         yield held
     finally:

@@ -34,7 +34,7 @@ def test_what_is_quoted_is_what_hydra_reads(value: str) -> None:
     ],
 )
 def test_what_hydra_is_to_decide_stays(argument: str) -> None:
-    assert forgiving(argument, "ckpt") == argument
+    assert forgiving([argument], "ckpt") == [argument]
 
 
 @pytest.mark.parametrize("name", ["epoch=3-step=60.ckpt", "a (1).ckpt", "it's, mine.ckpt", "café.ckpt"])
@@ -42,9 +42,11 @@ def test_a_path_is_taken_as_it_is(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.touch()
     for argument in (f"ckpt={path}", str(path)):
-        (override,) = OverridesParser.create().parse_overrides([forgiving(argument, "ckpt")])
+        (override,) = OverridesParser.create().parse_overrides(forgiving([argument], "ckpt"))
         assert (override.key_or_group, override.value()) == ("ckpt", os.fspath(path))
 
 
 def test_a_path_alone_means_nothing_without_a_key(tmp_path: Path) -> None:
-    assert forgiving(str(tmp_path)) == str(tmp_path)
+    assert forgiving([str(tmp_path)]) == [str(tmp_path)]
+    for arguments in (["--config-dir", str(tmp_path)], ["ckpt=a", str(tmp_path)]):
+        assert forgiving(arguments, "ckpt") == arguments

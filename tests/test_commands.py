@@ -130,13 +130,26 @@ def test_a_sweep_goes_on_after_a_failed_run(command: Command, workplace: Path, t
     sweep = [f"hydra.sweep.dir={tmp_path}", "trainer.max_epochs=1", "protocol.val_fraction=7,0.34"]
     failed = command("train.py", "-m", *small(workplace), *sweep, fails=True)
     assert "7 is not a fraction" in failed.stdout + failed.stderr
-    assert "7 is not a fraction" in (tmp_path / "0_cnn" / "error.txt").read_text()
     assert (tmp_path / "1_cnn" / "summary.json").exists()
     assert "1 of 2 jobs failed" in failed.stderr
     table = pd.read_csv(tmp_path / "sweep.csv", dtype={"protocol.val_fraction": str}, keep_default_na=False)
     assert table["protocol.val_fraction"].tolist() == ["7", "0.34"]
     assert [bool(error) for error in table["error"]] == [True, False]
+    assert "7 is not a fraction" in table["error"][0]
     assert "best, by the monitored score: 1_cnn" in failed.stdout
+
+
+@pytest.mark.slow
+def test_a_sweep_loses_nothing_of_another(command: Command, workplace: Path, tmp_path: Path) -> None:
+    place = [f"hydra.sweep.dir={tmp_path}", "hydra.sweep.subdir=${model.name}/${batch_size}", "trainer.max_epochs=1"]
+    command("train.py", "-m", *small(workplace), *place, "batch_size=32,0", fails=True)
+    before = (tmp_path / "cnn" / "32" / ".hydra" / "overrides.yaml").read_text()
+    failed = command("train.py", "-m", *small(workplace), *place, "batch_size=32,16", fails=True)
+    assert "1 of 2 jobs failed" in failed.stderr
+    table = pd.read_csv(tmp_path / "sweep.csv", keep_default_na=False)
+    assert table["folder"].tolist() == ["cnn/32", "cnn/16"]
+    assert ["a run is in this folder already" in error for error in table["error"]] == [True, False]
+    assert (tmp_path / "cnn" / "32" / ".hydra" / "overrides.yaml").read_text() == before
 
 
 def weights(path: Path) -> dict[str, torch.Tensor]:

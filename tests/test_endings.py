@@ -190,6 +190,16 @@ def test_a_file_system_without_locks_is_good_enough(
     assert not list((tmp_path / "cache").glob("*.part"))
 
 
+def test_a_run_that_is_resumed_elsewhere_may_be_started_again(
+    command: Command, workplace: Path, tmp_path: Path
+) -> None:
+    command("train.py", *small(workplace), "trainer.max_epochs=1", f"hydra.run.dir={tmp_path}/one")
+    resume = [f"resume={tmp_path}/one", "trainer.max_epochs=2", f"hydra.run.dir={tmp_path}/other"]
+    command("train.py", *resume, "data.root=/no/where", fails=True)
+    command("train.py", *resume)
+    assert (tmp_path / "other" / "checkpoints" / "best.ckpt").exists()
+
+
 def test_two_runs_do_not_meet_in_one_folder(command: Command, workplace: Path, tmp_path: Path) -> None:
     from ser.locks import holding
 

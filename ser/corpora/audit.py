@@ -46,19 +46,20 @@ def audit(listing: Listing, facts: pd.DataFrame, on_problem: str) -> pd.DataFram
     noted = used[used["note"] != ""]
     bad = copies.assign(why=why)[why != ""].sort_values("place")
     problems = [*map(str, listing.problems), *map(str, map(Problem, bad["place"], bad["why"]))]
+    shown, lines = summarised(problems)
     if problems and on_problem == "refuse":
         raise DataError(
-            "\n  ".join([f"problems in the corpus: {len(problems)}", *summarised(problems)]),
-            lines=problems,
+            "\n  ".join([f"problems in the corpus: {len(problems)}", *shown]),
+            lines=lines,
             do="fix or remove them, or go on without them with data.on_problem=leave_out",
         )
     if used.empty:
-        what = "\n  ".join(["no recording of the corpus can be used", *summarised(problems)])
-        raise DataError(what, do="give data.root=<a whole corpus>", lines=problems)
+        what = "\n  ".join(["no recording of the corpus can be used", *shown])
+        raise DataError(what, do="give data.root=<a whole corpus>", lines=lines)
     first = good.groupby("samples")["utterance"].transform("first")[again]
     renamed = equal["utterance"] != first
     found = listing.table["utterance"].nunique()
-    lines = [
+    said = [
         f"{len(used)} utterances of {used['speaker'].nunique()} speakers",
         *_note("used once, equal copies", equal.loc[~renamed, "place"]),
         *_note("used once, equal samples under two names", (first + " = " + equal["utterance"])[renamed]),
@@ -67,13 +68,9 @@ def audit(listing: Listing, facts: pd.DataFrame, on_problem: str) -> pd.DataFram
         *_note(f"resampled, not at {listing.rate} Hz", used.loc[used["off_rate"], "path"]),
         *([counted(listing.left_out)] if listing.left_out else []),
         *([f"incomplete: {found} of {listing.whole} utterances"] if found < (listing.whole or 0) else []),
-        *(
-            [f"left out, with a problem: {len(problems)}", *(f"  {problem}" for problem in summarised(problems))]
-            if problems
-            else []
-        ),
+        *([f"left out, with a problem: {len(problems)}", *(f"  {problem}" for problem in shown)] if problems else []),
     ]
-    log.log(logging.WARNING if problems else logging.INFO, "%s", printable("\n  ".join(lines)))
+    log.log(logging.WARNING if problems else logging.INFO, "%s", printable("\n  ".join(said)))
     return utterance_table(used, listing.labels)
 
 

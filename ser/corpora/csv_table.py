@@ -71,8 +71,8 @@ def read(
             f"the table can't be read: {error}", where=file, do="save it as CSV in UTF-8, its quotes in pairs"
         ) from error
     if not good:
-        named = [*map(str, problems)]
-        what = "\n  ".join(["no row of the table can be used", *summarised(named)])
+        shown, named = summarised([*map(str, problems)])
+        what = "\n  ".join(["no row of the table can be used", *shown])
         do = "check its rows; paths start from data.root, or from the folder of the table"
         raise DataError(what, where=file, do=do, lines=named)
     table = pd.DataFrame(good, columns=list(COLUMNS))

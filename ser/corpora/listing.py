@@ -45,17 +45,22 @@ class Listing:
     rate: int | None = None
 
 
-def summarised(problems: Sequence[str]) -> Sequence[str]:
-    """The lines of all problems if they are few; else how many there are of each kind, and the first of these."""
+def summarised(problems: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+    """The lines of all problems if they are few; else how many there are of each kind, and the first of these.
+
+    Returns:
+        What to show, and all of them if some are not shown.
+    """
     if len(problems) <= FEW:
-        return problems
+        return problems, ()
     kinds: dict[str, list[str]] = {}
     for problem in problems:
         kinds.setdefault(re.sub(r"'[^']*'|\S*[/\\]\S*|\d+", "…", problem), []).append(problem)
-    lines = []
+    lines: list[str] = []
     for of in sorted(kinds.values(), key=len, reverse=True):
-        lines += [*of[:SHOWN], *([f"  and {len(of) - SHOWN} more like these"] if len(of) > SHOWN else [])]
-    return lines
+        lines += of if len(of) == SHOWN + 1 else of[:SHOWN]
+        lines += [f"  and {len(of) - SHOWN} more like these"] if len(of) > SHOWN + 1 else []
+    return lines, problems
 
 
 def counted(left_out: Mapping[str, int]) -> str:

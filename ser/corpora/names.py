@@ -59,8 +59,9 @@ def read(
         else:
             rows.append({"utterance": stem, "path": path, **described})
     if not rows:
-        seen = [*summarised([*map(str, problems)]), *([counted(left_out)] if left_out else [])]
+        shown, lines = summarised([*map(str, problems)])
+        seen = [*shown, *([counted(left_out)] if left_out else [])]
         what = f"no speech recording of {corpus} ({' or '.join(RECORDING)}) in {root}"
-        raise DataError("\n  ".join([what, *seen]), where=os.fspath(root), do=do, lines=[*map(str, problems)])
+        raise DataError("\n  ".join([what, *seen]), where=os.fspath(root), do=do, lines=lines)
     table = pd.DataFrame(rows).sort_values(["utterance", "path"]).reset_index(drop=True)
     return Listing(table, labels, tuple(sorted(problems, key=str)), left_out, whole, rate)

@@ -87,7 +87,8 @@ def _recording(path: str, start: float, end: float) -> tuple[Wave, Facts]:
     if not 0 <= start < end:  # nor NaN
         raise RecordingError(f"no segment: from {start:g} to {end:g} s")
     if os.path.isdir(path):
-        raise RecordingError("a folder without a recording")
+        readable = os.access(path, os.R_OK | os.X_OK)
+        raise RecordingError("a folder without a recording" if readable else "unreadable folder: permission denied")
     if not os.path.getsize(path):
         raise RecordingError("empty")
     wave, facts = _decoded(path, start, end)

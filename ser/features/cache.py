@@ -201,7 +201,7 @@ def _compute(recordings: Mapping[str, Part], feature: Feature, entry: Path, alon
 
     begun, names = time.perf_counter(), list(recordings)
     scratch = entry.with_name(f"{entry.name}.part" if alone else f"{entry.name}.{os.getpid()}.part")
-    found = unfinished.take_up(scratch, ROWS, names, dim * torch.float32.itemsize)
+    found = unfinished.take_up(scratch, ROWS, names, COLUMNS[1:], dim * torch.float32.itemsize)
     log.info("computing features of %d recordings", len(names) - len(found))
     try:
         title = f"{type(feature).__name__.lower()} features"
@@ -218,11 +218,11 @@ def _compute(recordings: Mapping[str, Part], feature: Feature, entry: Path, alon
                 found += lines
                 bar.update(len(some))
             file.write(torch.full((1, dim), feature.silence).numpy().tobytes())
-        (scratch / unfinished.JOURNAL).unlink()
         index = pd.DataFrame(found, index=pd.Index(names, name="recording"), columns=COLUMNS)
         index["start_row"] = index["length"].cumsum() - index["length"]
         index.to_csv(scratch / INDEX)
         _write_sums(scratch, {name: _digest(str(scratch / name)) for name in (ROWS, INDEX)})
+        (scratch / unfinished.JOURNAL).unlink()
         shutil.rmtree(entry, ignore_errors=True)
         with nullcontext() if alone else suppress(OSError):  # another process may have been quicker
             scratch.rename(entry)

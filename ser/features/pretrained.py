@@ -120,7 +120,11 @@ def weights_of(folder: Path) -> list[Path]:
     if (folder / "model.safetensors").is_file():
         return [folder / "model.safetensors"]
     if (folder / "model.safetensors.index.json").is_file():
-        names = {Path(name).name for name in read_json(folder, "model.safetensors.index.json")["weight_map"].values()}
+        listed = read_json(folder, "model.safetensors.index.json").get("weight_map")
+        if not isinstance(listed, dict) or not listed:
+            what = "model.safetensors.index.json names no weights"
+            raise ConfigError(what, where=folder, do="fetch it again, whole")
+        names = {Path(str(name)).name for name in listed.values()}
         absent = sorted(name for name in names if not (folder / name).is_file())
         if not absent:
             return [folder / name for name in sorted(names)]

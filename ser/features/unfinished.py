@@ -15,13 +15,14 @@ JOURNAL = "done.jsonl"
 Line = Mapping[str, Any]
 
 
-def take_up(folder: Path, rows: str, names: Sequence[str], row_bytes: int) -> list[Line]:
+def take_up(folder: Path, rows: str, names: Sequence[str], columns: Sequence[str], row_bytes: int) -> list[Line]:
     """The lines of the recordings that are done; both files are cut to these, and made if they are not there.
 
     Args:
         folder: of the computation.
         rows: the name of the file of rows.
         names: of the recordings, in the order in which they are computed.
+        columns: of a line, besides the recording's name; `length` among them, a number of rows.
         row_bytes: of one row.
     """
     folder.mkdir(exist_ok=True)
@@ -30,11 +31,13 @@ def take_up(folder: Path, rows: str, names: Sequence[str], row_bytes: int) -> li
         path.touch()
     done: list[Line] = []
     size, length = paths[1].stat().st_size, 0
-    for name, text in zip(names, paths[0].read_text(encoding="utf-8").splitlines(), strict=False):
+    for name, text in zip(names, paths[0].read_text(encoding="utf-8", errors="replace").splitlines(), strict=False):
         line = None
         with suppress(ValueError):  # the last one may be torn
             line = json.loads(text)
-        if not isinstance(line, dict) or line.get("recording") != name:
+        if not isinstance(line, dict) or set(line) != {"recording", *columns} or line["recording"] != name:
+            break
+        if type(line["length"]) is not int or line["length"] < 0:
             break
         if (length + line["length"]) * row_bytes > size:  # written, but not through to the disk
             break

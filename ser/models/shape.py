@@ -35,5 +35,5 @@ def vector_size(shape: Sequence[int]) -> int:
     dim, frames = shape
     if frames != 1:
         what = f"this model takes one vector per utterance, not {dim} x {frames} values"
-        raise ConfigError(what, where="features", do="features=functionals, features=egemaps or features=compare")
+        raise ConfigError(what, where="features", do="features=functionals, egemaps, compare or encoder")
     return dim

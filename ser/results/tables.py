@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +30,16 @@ SCORED = (*NAMES, "n_utterances", "n_speakers", "accuracy_ci95", "uar_ci95", "pe
 
 OF_JOBS = ("job", "best_epoch", "val_loss", "train_seconds", "error", "folder")
 """Columns of `sweep.csv` besides what sets the jobs apart and percentages."""
+
+
+class Terminal(Console):
+    """Where tables go; that whoever read them has stopped does not end what was to be done."""
+
+    def on_broken_pipe(self) -> None:
+        """Say no more."""
+        self.quiet = True
+        with suppress(OSError, ValueError):  # the interpreter's own flush would fail at its end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def summarise(predictions: pd.DataFrame, facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -113,7 +126,7 @@ def show_sweep(jobs: pd.DataFrame, best: int | None, title: str) -> None:
             line += [_text(job["best_epoch"]), _text(job["val_loss"]), *(_percent(job[name]) for name in scores)]
             line += [f"{job['train_seconds']:.0f}"]
         table.add_row(*map(_safe, line), style="bold" if job["job"] == best else None)
-    console = Console(highlight=False)
+    console = Terminal(highlight=False)
     console.print("", _safe(title, "bold"), table, sep="\n")
     if best is not None:
         console.print("\nbest, by the monitored score:", _safe(str(jobs.set_index("job")["folder"].loc[best])))
@@ -136,7 +149,7 @@ def _print(title: str, facts: Mapping[str, Any], *tables: Table) -> None:
             [f"{key.replace('_', ' ')}: {_text(of)}" for key, of in value.items()] if isinstance(value, Mapping) else []
         )
         grid.add_row(_safe(name.replace("_", " ")), _safe("\n".join(lines) or _text(value)))
-    console = Console(highlight=False)
+    console = Terminal(highlight=False)
     console.print("", _safe(title, "bold"), grid, sep="\n")
     for table in tables:
         console.print("", table, sep="\n")

@@ -31,7 +31,7 @@ def make(
     recordings: Sequence[str],
     normalisation: Normalisation,
     about: Mapping[str, Any],
-    average_speaker: Normalisation | None,
+    average_speaker: Normalisation | None = None,
 ) -> dict[str, Any]:
     """The record of a run, plain values alone.
 

@@ -34,6 +34,9 @@ GROUPS = (
 )
 """The keys that hold others."""
 
+DATA = {"place": None, "root": None, "download": False, "labels": None, "on_problem": "refuse", "fetch": None}
+"""What a corpus of one's own may leave out; it has a `name` and a `read`."""
+
 KEPT = ("batch_size", "seed", "monitor", "features", "input", "augment", "enrol", "protocol", "model")
 """What a resumed run can't change: its weights, its best epoch or its optimiser would no longer fit."""
 
@@ -76,6 +79,8 @@ def checked(cfg: DictConfig) -> dict[str, Any]:
         ConfigError: naming the key.
     """
     values = plain(cfg)
+    if isinstance(values.get("data"), dict):
+        values["data"] = DATA | values["data"]
     known = [*Settings.__annotations__, *GROUPS, "debug"]
     for name in set(values) - set(known):
         close = difflib.get_close_matches(name, known, 1)

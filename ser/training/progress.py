@@ -34,7 +34,8 @@ class Progress(Checkpoint):
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Look at how much there is to do."""
         batches, steps = int(trainer.num_training_batches), trainer.max_steps
-        by_steps = [-(-steps // batches)] if steps > 0 and batches else []
+        of_epoch = -(-batches // trainer.accumulate_grad_batches)
+        by_steps = [-(-steps // of_epoch)] if steps > 0 and of_epoch else []
         by_epochs = [trainer.max_epochs] if trainer.max_epochs and trainer.max_epochs > 0 else []
         self.epochs = min([*by_steps, *by_epochs], default=None) if trainer.optimizers else 1  # a fit is one
         self.first, self.begun = trainer.current_epoch, time.perf_counter()

@@ -49,8 +49,6 @@ def last(resume: str) -> Path:
 def claimed(folder: Path, resume: str | None) -> Iterator[None]:
     """Work in the folder of a run: what is logged goes to its `train.log`, too, and nothing of another run is lost.
 
-    A run that is resumed in another folder takes its best checkpoint so far along.
-
     Raises:
         ConfigError: if a run is in the folder already, and it is not the one to resume; or another process is at work;
             or the folder can't be named in a file.
@@ -66,14 +64,18 @@ def claimed(folder: Path, resume: str | None) -> Iterator[None]:
             raise ConfigError("another process is at work in this folder", where=folder, do=do) from error
         _refuse_used(folder, resume)
         (folder / "checkpoints").mkdir(exist_ok=True)
-        best = None if resume is None else Path(resume).absolute().with_name("best.ckpt")
-        if best and best.exists() and best.parent != folder.absolute() / "checkpoints":
-            shutil.copy(best, folder / "checkpoints")
         file = logging.FileHandler(folder / "train.log", encoding="utf-8", errors="backslashreplace")
         until_end.callback(file.close)
         logging.root.addHandler(file)
         until_end.callback(logging.root.removeHandler, file)
         yield
+
+
+def take_best(folder: Path, resume: str | None) -> None:
+    """A run that is resumed in another folder takes its best checkpoint so far along."""
+    best = None if resume is None else Path(resume).absolute().with_name("best.ckpt")
+    if best and best.exists() and best.parent != folder.absolute() / "checkpoints":
+        shutil.copy(best, folder / "checkpoints")
 
 
 def _refuse_used(folder: Path, resume: str | None) -> None:

@@ -402,10 +402,20 @@ def test_what_a_run_with_other_recordings_left_is_not_taken(corpus: list[str], f
     with (folder / unfinished.JOURNAL).open("w") as journal:
         unfinished.note(journal, [{"recording": name, "length": 1} for name in names])
     (folder / "rows").write_bytes(bytes(16))
-    assert len(unfinished.take_up(folder, "rows", names, 8)) == 2
-    assert [line["recording"] for line in unfinished.take_up(folder, "rows", ["a", "c"], 8)] == ["a"]
+    assert len(unfinished.take_up(folder, "rows", names, ["length"], 8)) == 2
+    assert [line["recording"] for line in unfinished.take_up(folder, "rows", ["a", "c"], ["length"], 8)] == ["a"]
     assert (folder / "rows").stat().st_size == 8
-    assert unfinished.take_up(folder, "rows", ["c", "a"], 8) == []
+    assert unfinished.take_up(folder, "rows", ["c", "a"], ["length"], 8) == []
+
+
+@pytest.mark.parametrize(
+    "line", ['{"recording": "a"}', '{"recording": "a", "length": -1}', '{"recording": "a", "length": "x"}', "\udcff"]
+)
+def test_a_damaged_journal_is_begun_anew(folder: Path, line: str) -> None:
+    folder.mkdir()
+    (folder / unfinished.JOURNAL).write_bytes(line.encode(errors="surrogateescape") + b"\n")
+    (folder / "rows").write_bytes(bytes(16))
+    assert unfinished.take_up(folder, "rows", ["a"], ["length"], 8) == []
 
 
 def test_torch_has_its_threads_back(corpus: list[str], folder: Path) -> None:
