@@ -59,7 +59,7 @@ def forgiving(arguments: Sequence[str], path_key: str | None = None) -> list[str
 
     That is a value with `=` in it, and any name of a file that holds more than letters, digits and usual signs.
     """
-    before = ["", *arguments[:-1]]
+    before = ["", *arguments][: len(arguments)]
     named = path_key is None or any(argument.startswith(f"{path_key}=") for argument in arguments)
     return [
         _forgiving(argument, None if named or of.startswith("-") else path_key)

@@ -46,6 +46,10 @@ def test_a_path_is_taken_as_it_is(tmp_path: Path, name: str) -> None:
         assert (override.key_or_group, override.value()) == ("ckpt", os.fspath(path))
 
 
+def test_no_argument_is_none() -> None:
+    assert forgiving([], "ckpt") == []
+
+
 def test_a_path_alone_means_nothing_without_a_key(tmp_path: Path) -> None:
     assert forgiving([str(tmp_path)]) == [str(tmp_path)]
     for arguments in (["--config-dir", str(tmp_path)], ["ckpt=a", str(tmp_path)]):

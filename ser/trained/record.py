@@ -165,7 +165,7 @@ def refuse_trained_on(record: Mapping[str, Any], recordings: Sequence[str], part
 
 
 def facts(
-    record: Mapping[str, Any], scored: pd.DataFrame, part: str, enrolment: str, other: bool = False
+    record: Mapping[str, Any], scored: pd.DataFrame, part: str, enrolment: str = "none", other: bool = False
 ) -> dict[str, Any]:
     """What has to be said beside the scores: all about the run, what was scored, and what training had of it.
 
