@@ -166,7 +166,7 @@ def test_facts_say_what_the_scores_are_worth(
     part: str, seen: str, shared: dict[str, int], kept: dict[str, Any], table: pd.DataFrame
 ) -> None:
     scored = table.iloc[list(record.rows_to_score(kept, table, part, None))]
-    facts = {"part": part, "speakers": seen, "shared_with_training": shared}
+    facts = {"part": part, "speakers": seen, "enrolment": "none", "shared_with_training": shared}
     assert record.facts(kept, scored, part) == {**crafted.ABOUT, **facts}
 
 
