@@ -15,7 +15,6 @@ from ser.protocols.split import Split
 from ser.provenance import provenance, versions
 from ser.results import figures, tables
 from ser.training import trainer
-from ser.training.monitor import Monitor
 from ser.utterances import speaker_key
 
 log = logging.getLogger(__name__)
@@ -34,6 +33,8 @@ def about(settings: dict[str, Any], found: Dataset, split: Split) -> dict[str, A
     if absent:
         rest = "training and validation only" if not split.test else "the test is on the others"
         log.info("test speakers %s absent: %s", ", ".join(absent), rest)
+    validation = "seen speakers" if (overlap["train_val"] or {}).get("speakers") else "unseen speakers"
+    validation = validation if split.val else "none"
     return {
         "model": settings["model"]["name"],
         "features": settings["features"]["name"],
@@ -46,7 +47,7 @@ def about(settings: dict[str, Any], found: Dataset, split: Split) -> dict[str, A
         },
         "split_fingerprint": split.fingerprint(),
         "overlap": overlap,
-        "validation": "seen speakers" if (overlap["train_val"] or {}).get("speakers") else "unseen speakers",
+        "validation": validation,
         "n_train": len(split.train),
         "n_val": len(split.val),
         "monitor": settings["monitor"],
@@ -55,14 +56,14 @@ def about(settings: dict[str, Any], found: Dataset, split: Split) -> dict[str, A
     }
 
 
-def write(folder: Path, facts: dict[str, Any], history: list[dict[str, Any]], monitor: Monitor) -> None:
+def write(folder: Path, facts: dict[str, Any], history: list[dict[str, Any]], best: dict[str, Any]) -> None:
     """Write `summary.json` and `learning_curves.png`, print the summary.
 
     Args:
         facts: what is known of the run besides its scores.
         history: the rows of `metrics.csv`.
+        best: the one of the epoch that counts.
     """
-    best = monitor.best(history)
     summary = {
         **facts,
         "best_epoch": best["epoch"],
