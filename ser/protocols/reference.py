@@ -43,8 +43,9 @@ class Reference:
         ids = table["utterance"].tolist()
         train = tuple(row for row in development if ids[row] not in chosen)
         val = tuple(row for row in development if ids[row] in chosen)
-        test, names = rows_of(table, self.test_speakers), tuple(map(str, self.test_speakers))
-        return Split(table, train, val, test, names, unvalidated=self.val_fraction == 0)
+        tested = rows_of(table, self.test_speakers)
+        names = tuple(map(str, self.test_speakers))
+        return Split(table, train, val, tested, names, unvalidated=self.val_fraction == 0)
 
 
 def _stratified(table: pd.DataFrame, fraction: float, seed: int) -> set[str]:

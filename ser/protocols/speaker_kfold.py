@@ -44,5 +44,5 @@ class SpeakerKFold:
         in_turn = sorted(rest, key=lambda speaker: (turns[speaker], sexes[speaker]))  # one of each sex in turn
         val = in_turn[: self.val_speakers]
         train = [speaker for speaker in rest if speaker not in val]
-        parts = (rows_of(table, speakers) for speakers in (train, val, test))
-        return Split(table, *parts, tuple(test), unvalidated=self.val_speakers == 0)
+        rows = rows_of(table, train), rows_of(table, val), rows_of(table, test)
+        return Split(table, *rows, tuple(test), unvalidated=self.val_speakers == 0)

@@ -104,7 +104,7 @@ def per_speaker(predictions: pd.DataFrame) -> Figure:
 
 @style.in_style
 def learning_curves(history: pd.DataFrame, best_epoch: int) -> Figure:
-    """Loss above, validation scores below, by epoch, and the best epoch as a line; of training alone, only its loss.
+    """Loss above, validation scores below, by epoch, and the best epoch as a line; without validation, the loss.
 
     Args:
         history: a run's `metrics.csv`: `epoch`, and any of `train/loss`, `val/loss`, `val/accuracy`, `val/uar`,
@@ -112,7 +112,7 @@ def learning_curves(history: pd.DataFrame, best_epoch: int) -> Figure:
         best_epoch: the one whose checkpoint is kept as the best.
     """
     epochs = history.set_index("epoch").replace([np.inf, -np.inf], np.nan)
-    if not any(name.startswith("val/") for name in epochs):
+    if epochs.filter(like="val/").isna().all(axis=None):
         figure, axes = style.page(1.9)
         _curves(axes, epochs, {"train/loss": ("training", GREY, "--")})
         axes.set(xlabel="epoch", ylabel="loss", ylim=(0, None))

@@ -48,7 +48,7 @@ class BestCheckpoint(MovableCheckpoint):
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Save, if there is something to choose by."""
-        if pl_module.data.split.val:
+        if trainer.datamodule.split.val:  # type: ignore[attr-defined]
             super().on_train_epoch_end(trainer, pl_module)
 
 
