@@ -91,7 +91,9 @@ def checkpoints(ckpt: Any) -> list[Any]:
         if not paths or len({Path(str(path)).resolve() for path in paths}) < len(paths):
             raise ConfigError("each checkpoint has to be named once", where="ckpt", do="give ckpt=[one,another]")
         return paths
-    runs = {path.parent.parent for path in Path(str(ckpt)).glob("*/checkpoints/last.ckpt")} if ckpt else set()
+    if not ckpt or Path(str(ckpt), "checkpoints").is_dir():
+        return [ckpt]
+    runs = {path.parent.parent for path in Path(str(ckpt)).glob("*/checkpoints/last.ckpt")}
     return sorted(map(str, runs), key=lambda run: (Path(run).name.split("_")[0].zfill(9), run)) or [ckpt]
 
 
@@ -113,21 +115,22 @@ def _ensemble(paths: Sequence[Any], settings: Mapping[str, Any]) -> tuple[Scored
             one, another = (", ".join(member.model.labels) for member in (members[0], other))
             what = f"these checkpoints do not know the same emotions: {one}; {another}"
             raise CheckpointError(what, where=other.path, do="take checkpoints with equal labels")
-    scored, probabilities, facts = [], [], []
-    for member in members:
-        (table, found), about = _score(member, settings)
-        same = not facts or about["scored_corpus_fingerprint"] == facts[0]["scored_corpus_fingerprint"]
-        if scored and not (same and table["utterance"].tolist() == scored[0]["utterance"].tolist()):
-            one, another = (", ".join(sorted(set(of["speaker"]))) for of in (scored[0], table))
+    (scored, first), facts = _score(members[0], settings)
+    found, said = [first], [facts]
+    for member in members[1:]:
+        (table, probabilities), about = _score(member, settings)
+        same = table["utterance"].tolist() == scored["utterance"].tolist()
+        if not same or about["scored_corpus_fingerprint"] != facts["scored_corpus_fingerprint"]:
+            one, another = (", ".join(sorted(set(of["speaker"]))) for of in (scored, table))
             what = f"these checkpoints do not score the same utterances: speakers {one}; {another}"
             do = "take checkpoints of one fold and corpus; for split=val, of one seed"
             raise CheckpointError(what, where=member.path, do=do)
-        scored.append(table)
-        probabilities.append(found)
-        facts.append(about | {"checkpoint": {**about["checkpoint"], "file": str(member.path)}})
-    said = {name: [about.get(name) for about in facts] for name in facts[0]}
-    shared = {name: of[0] if all(one == of[0] for one in of) else of for name, of in said.items()}
-    return (scored[0], np.mean(probabilities, axis=0)), shared, Path(settings["out"])
+        found.append(probabilities)
+        said.append(about)
+    by_name = {name: [about.get(name) for about in said] for name in facts}
+    shared = {name: of[0] if all(one == of[0] for one in of) else of for name, of in by_name.items()}
+    shared["checkpoint"] = [{"file": str(member.path), "epoch": member.epoch} for member in members]
+    return (scored, np.mean(found, axis=0)), shared, Path(settings["out"])
 
 
 def _folder(trained: Trained, settings: Mapping[str, Any]) -> Path:
