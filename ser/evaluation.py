@@ -12,17 +12,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 
 from ser import dataset
 from ser.build import build
 from ser.dataset import Dataset
-from ser.errors import ConfigError, DataError
+from ser.errors import CheckpointError, ConfigError, DataError
 from ser.features.enrol import Enrolment
 from ser.provenance import provenance
 from ser.results import figures, importance, predictions, tables
 from ser.trained import recogniser, record, trust
 from ser.trained.recogniser import Recogniser
 from ser.utterances import class_indices, labels_of, rows_of
+
+Scored = tuple[pd.DataFrame, NDArray[np.float64]]
+"""Rows of an utterance table, and the probabilities of their labels, `(utterance, class)`."""
 
 log = logging.getLogger(__name__)
 
@@ -71,24 +75,102 @@ class Trained:
 def evaluate(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Score a checkpoint on the part `split` of its protocol; write tables and figures; return the metrics.
 
+    Several checkpoints are scored by the mean of their probabilities.
+
     Args:
         settings: plain values of what `conf/evaluate.yaml` composes.
     """
     for key in ("test_speakers", "trust"):
         if not isinstance(settings[key], list | None):
             raise ConfigError(f"{settings[key]!r} is not a list", where=key, do=f"give {key}=[{settings[key]}]")
-    trained = Trained.read(settings)
+    paths = checkpoints(settings["ckpt"])
+    if len(paths) > 1:
+        scored, facts, folder = _ensemble(paths, settings)
+    else:
+        trained = Trained.read({**settings, "ckpt": paths[0]})
+        folder = _folder(trained, settings)
+        scored, facts = _score(trained, settings)
+    results = predictions.build(*scored)
+    predictions.write(results, folder / f"{settings['split']}_results.csv")
+    metrics = tables.write_all(results, folder, facts | {"evaluated_by": provenance()})
+    figures.draw_all(results, folder)
+    tables.show_metrics(metrics, title=str(folder))
+    return metrics
+
+
+def checkpoints(ckpt: Any) -> list[Any]:
+    """What `ckpt` names, one by one: a list names several, and the folder of a sweep all of its runs.
+
+    Raises:
+        ConfigError: if a list is empty or names one twice.
+    """
+    if isinstance(ckpt, list):
+        paths = [path for one in ckpt for path in checkpoints(one)]
+        if not paths or len({Path(str(path)).resolve() for path in paths}) < len(paths):
+            raise ConfigError("each checkpoint has to be named once", where="ckpt", do="give ckpt=[one,another]")
+        return paths
+    if not ckpt or Path(str(ckpt), "checkpoints").is_dir():
+        return [ckpt]
+    runs = {path.parent.parent for path in Path(str(ckpt)).glob("*/checkpoints/last.ckpt")}
+    return sorted(map(str, runs), key=lambda run: (Path(run).name.split("_")[0].zfill(9), run)) or [ckpt]
+
+
+def _ensemble(paths: Sequence[Any], settings: Mapping[str, Any]) -> tuple[Scored, dict[str, Any], Path]:
+    """The mean of the probabilities of several checkpoints, what is to be said of them, and the folder for it.
+
+    Facts that differ are lists, in the order of the checkpoints.
+
+    Raises:
+        ConfigError: if no folder is given.
+        CheckpointError: if their labels, or the utterances to score, differ.
+    """
+    if not settings["out"]:
+        what = f"the mean of {len(paths)} checkpoints belongs to no run folder"
+        raise ConfigError(what, where="out", do="give out=FOLDER")
+    members = [Trained.read({**settings, "ckpt": path}) for path in paths]
+    for other in members[1:]:
+        if other.model.labels != members[0].model.labels:
+            one, another = (", ".join(member.model.labels) for member in (members[0], other))
+            what = f"these checkpoints do not know the same emotions: {one}; {another}"
+            raise CheckpointError(what, where=other.path, do="take checkpoints with equal labels")
+    (scored, first), facts = _score(members[0], settings)
+    found, said = [first], [facts]
+    for member in members[1:]:
+        (table, probabilities), about = _score(member, settings)
+        same = table["utterance"].tolist() == scored["utterance"].tolist()
+        if not same or about["scored_corpus_fingerprint"] != facts["scored_corpus_fingerprint"]:
+            one, another = (", ".join(sorted(set(of["speaker"]))) for of in (scored, table))
+            what = f"these checkpoints do not score the same utterances: speakers {one}; {another}"
+            do = "take checkpoints of one fold and corpus; for split=val, of one seed"
+            raise CheckpointError(what, where=member.path, do=do)
+        found.append(probabilities)
+        said.append(about)
+    by_name = {name: [about.get(name) for about in said] for name in facts}
+    shared = {name: of[0] if all(one == of[0] for one in of) else of for name, of in by_name.items()}
+    shared["checkpoint"] = [{"file": str(member.path), "epoch": member.epoch} for member in members]
+    return (scored, np.mean(found, axis=0)), shared, Path(settings["out"])
+
+
+def _folder(trained: Trained, settings: Mapping[str, Any]) -> Path:
+    """Where the results of one checkpoint go."""
     part, speakers = settings["split"], settings["test_speakers"]
     name = dataset.corpus_name(trained.data(settings))
     elsewhere = name != trained.about["about"]["corpus"]
-    other = "read" in settings["data"] and elsewhere
     enrolment = trained.enrolment(settings["enrol"], part)
     named = [trained.path.stem, part]
     named += [name] if elsewhere else []
     named += ["enrol", str(enrolment.clips)] if enrolment else []
     named += ["seed", str(enrolment.seed)] if enrolment and enrolment.seed != 1 else []
     named += ["speakers", *(str(speaker).replace("/", "_") for speaker in speakers)] if speakers is not None else []
-    folder = output_folder(trained.path, settings["out"], "-".join(named))
+    return output_folder(trained.path, settings["out"], "-".join(named))
+
+
+def _score(trained: Trained, settings: Mapping[str, Any]) -> tuple[Scored, dict[str, Any]]:
+    """What a checkpoint says of the utterances that the settings ask for, and what is to be said beside it."""
+    part, speakers = settings["split"], settings["test_speakers"]
+    elsewhere = dataset.corpus_name(trained.data(settings)) != trained.about["about"]["corpus"]
+    other = "read" in settings["data"] and elsewhere
+    enrolment = trained.enrolment(settings["enrol"], part)
     found = _dataset(trained, settings)
     if other:
         rows, labels = rows_of_other(found.table, trained.model.labels, part, speakers)
@@ -104,19 +186,13 @@ def evaluate(settings: Mapping[str, Any]) -> dict[str, Any]:
     shares /= shares.sum(1, keepdims=True)
     scored = found.table.iloc[list(rows)]
     scored = scored.assign(emotion=pd.Categorical(scored["emotion"].astype(str), labels))
-    results = predictions.build(scored, shares if other else probabilities)
-    predictions.write(results, folder / f"{part}_results.csv")
     facts = record.facts(trained.about, scored, part, str(enrolment), other) | {
         "scored_corpus": found.corpus,
         "scored_corpus_fingerprint": found.fingerprint,
         "checkpoint": {"file": trained.path.name, "epoch": trained.epoch},
         "labels_left_out": sorted({*trained.model.labels, *labels_of(found.table)} - set(labels)),
-        "evaluated_by": provenance(),
     }
-    metrics = tables.write_all(results, folder, facts)
-    figures.draw_all(results, folder)
-    tables.show_metrics(metrics, title=str(folder))
-    return metrics
+    return (scored, shares if other else probabilities), facts
 
 
 def write_importance(settings: Mapping[str, Any]) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import math
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -96,6 +97,7 @@ def prepare(cfg: DictConfig, folder: Path, overrides: Sequence[str], until_end: 
         trust.check(before["config"], cfg.resume, list(cfg.trust))
         make = partial(trust.build, checkpoint=cfg.resume, packages=list(cfg.trust))
         cfg = config.resumed(cfg, before["config"], overrides)
+    cfg = config.for_model(cfg, overrides)
     settings = config.checked(cfg)
     if before is not None and 0 <= (settings["trainer"].get("max_epochs") or -1) <= checkpoint["epoch"]:
         what = f"the run to resume has {checkpoint['epoch'] + 1} epochs already"
@@ -151,6 +153,8 @@ def build(plan: Plan) -> Job:
         do = "features=mel; or a model of vectors, such as model=mlp_torch or model=random_forest"
         raise ConfigError(what, where="model, features", do=do)
     split: Split = plan.protocol.split(found.table, settings["seed"])
+    if not split.val:
+        _refuse_to_wait_for_validation(settings)
     average = None
     if plan.enrol:
         train, speakers = list(split.train), found.table["speaker"].iloc[list(split.train)].tolist()
@@ -205,10 +209,22 @@ def fit(plan: Plan, job: Job) -> None:
 
 
 def finish(plan: Plan, job: Job) -> float:
-    """Write the summary; the best value of the monitored score."""
+    """Write the summary; the best value of the monitored score, not a number where nobody validates."""
+    best = plan.monitor.best(plan.history.rows, validated=bool(job.data.split.val))
     if plan.trainer.is_global_zero:
-        summary.write(plan.folder, job.about, plan.history.rows, plan.monitor)
-    return float(plan.monitor.best(plan.history.rows)[plan.monitor.name])
+        summary.write(plan.folder, job.about, plan.history.rows, best)
+    return float(best.get(plan.monitor.name, math.nan))
+
+
+def _refuse_to_wait_for_validation(settings: dict[str, Any]) -> None:
+    """Nobody validates: refuse a schedule or a callback that follows a score of validation."""
+    if settings["model"].get("scheduler", {}).get("_partial_") and settings["monitor"]["name"].startswith("val/"):
+        do = "use schedule=steps, cosine, one_cycle or constant"
+        raise ConfigError("nobody validates, so the schedule has no score to follow", where="schedule", do=do)
+    for name, callback in settings["callbacks"].items():
+        if str(callback.get("monitor")).startswith("val/"):
+            what = f"nobody validates, so {name} has no {callback['monitor']} to follow"
+            raise ConfigError(what, where=f"callbacks.{name}", do="use callbacks=none, ema or swa")
 
 
 def corpus(plan: Plan) -> Dataset:

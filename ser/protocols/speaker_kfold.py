@@ -16,7 +16,7 @@ class SpeakerKFold:
     """`k` folds of whole speakers, sexes dealt out evenly; fold number `fold` is the test part.
 
     The folds depend on the speakers alone, so the `k` runs of any seed test every speaker once; the seed draws the
-    `val_speakers` speakers (half of either sex, as far as they go) that validate.
+    `val_speakers` speakers (half of either sex, as far as they go) that validate. With none, all others train.
     """
 
     k: int
@@ -37,11 +37,12 @@ class SpeakerKFold:
             raise ConfigError(f"there is no fold {self.fold} of {self.k}", where="protocol.fold", do="count from 0")
         test = by_sex[self.fold :: self.k]
         rest = sorted(set(by_sex) - set(test), key=lambda speaker: draw(seed, speaker_key(speaker)))
-        if not 1 <= self.val_speakers < len(rest):
+        if not 0 <= self.val_speakers < len(rest):
             what = f"{self.val_speakers} of {len(rest)} speakers can't validate"
             raise ConfigError(what, where="protocol.val_speakers")
         turns = sexes[rest].groupby(sexes[rest]).cumcount()
         in_turn = sorted(rest, key=lambda speaker: (turns[speaker], sexes[speaker]))  # one of each sex in turn
         val = in_turn[: self.val_speakers]
         train = [speaker for speaker in rest if speaker not in val]
-        return Split(table, rows_of(table, train), rows_of(table, val), rows_of(table, test), tuple(test))
+        rows = rows_of(table, train), rows_of(table, val), rows_of(table, test)
+        return Split(table, *rows, tuple(test), unvalidated=self.val_speakers == 0)

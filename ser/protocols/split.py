@@ -18,11 +18,12 @@ TWIN = ["speaker", "emotion", "intensity", "statement"]
 class Split:
     """Row numbers of the utterance table in each part.
 
-    `test_speakers` are those that the protocol keeps for test, whether the corpus has them or not.
+    `test_speakers` are those that the protocol keeps for test, whether the corpus has them or not. `unvalidated`: the
+    protocol wants nobody to validate, so `val` is empty.
 
     Raises:
         ConfigError: if a row is in two parts, a test speaker is in training or validation, or there is nothing to
-            train or to validate on.
+            train or, unless that is wanted, to validate on.
     """
 
     table: pd.DataFrame
@@ -30,9 +31,10 @@ class Split:
     val: tuple[int, ...]
     test: tuple[int, ...]
     test_speakers: tuple[str, ...]
+    unvalidated: bool = False
 
     def __post_init__(self) -> None:
-        for part in ("train", "val"):
+        for part in ("train",) if self.unvalidated else ("train", "val"):
             if not getattr(self, part):
                 speakers = ", ".join(sorted(set(self.table["speaker"])))
                 raise ConfigError(

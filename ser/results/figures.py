@@ -104,7 +104,7 @@ def per_speaker(predictions: pd.DataFrame) -> Figure:
 
 @style.in_style
 def learning_curves(history: pd.DataFrame, best_epoch: int) -> Figure:
-    """Loss above, validation scores below, by epoch, and the best epoch as a line.
+    """Loss above, validation scores below, by epoch, and the best epoch as a line; without validation, the loss.
 
     Args:
         history: a run's `metrics.csv`: `epoch`, and any of `train/loss`, `val/loss`, `val/accuracy`, `val/uar`,
@@ -112,6 +112,12 @@ def learning_curves(history: pd.DataFrame, best_epoch: int) -> Figure:
         best_epoch: the one whose checkpoint is kept as the best.
     """
     epochs = history.set_index("epoch").replace([np.inf, -np.inf], np.nan)
+    if epochs.filter(like="val/").isna().all(axis=None):
+        figure, axes = style.page(1.9)
+        _curves(axes, epochs, {"train/loss": ("training", GREY, "--")})
+        axes.set(xlabel="epoch", ylabel="loss", ylim=(0, None))
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        return figure
     figure, (losses, scores) = style.page(3.4, rows=2)
     losses.axvline(best_epoch, color="black", linewidth=0.8, linestyle=":", label=f"best epoch {best_epoch}")
     scores.axvline(best_epoch, color="black", linewidth=0.8, linestyle=":")

@@ -108,7 +108,8 @@ def show_summary(summary: Mapping[str, Any], title: str) -> None:
     scored = ("validation", "best_epoch", "val_loss", *(f"val_{score}" for score in NAMES))
     whole = _table(f"validation, {summary['validation']}", "loss", *(f"{NAMES[score]} %" for score in NAMES))
     percent = (_percent(summary[f"val_{score}"]) for score in NAMES)
-    whole.add_row(f"best epoch {summary['best_epoch']}", _text(summary["val_loss"]), *percent, style="bold")
+    which = "last" if summary["validation"] == "none" else "best"
+    whole.add_row(f"{which} epoch {summary['best_epoch']}", _text(summary["val_loss"]), *percent, style="bold")
     _print(title, {name: value for name, value in summary.items() if name not in scored}, whole)
 
 
@@ -118,7 +119,7 @@ def show_sweep(jobs: pd.DataFrame, best: int | None, title: str) -> None:
     given = [name for name in jobs if name not in (*scores, *OF_JOBS)]
     short = [str(name).rsplit(".", 1)[-1] for name in given]
     table = _table("job", *short, "epoch", "loss", *scores.values(), "s")
-    for job in jobs.to_dict("records"):
+    for job in jobs.astype(object).where(jobs.notna(), None).to_dict("records"):
         line = [str(job["job"]), *(str(job[name]) for name in given)]
         if job["error"]:
             line += ["-", "failed", *("-" for _ in scores), "-"]

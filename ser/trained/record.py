@@ -64,10 +64,15 @@ def make(
 
 
 def find(path: str | os.PathLike[str] | None) -> Path:
-    """The checkpoint itself, where the folder of its run is given for the best one; an error if it is not there."""
+    """The checkpoint itself, where the folder of its run is given for the one that counts; an error if it is not there.
+
+    That is the best one, or where nobody validates, and so none is the best, the last one.
+    """
     found = Path(str(path or os.devnull))
     if found.is_dir():
-        found = found / ("best.ckpt" if found.name == "checkpoints" else "checkpoints/best.ckpt")
+        place = found if found.name == "checkpoints" else found / "checkpoints"
+        best, last = (place / name for name in ("best.ckpt", "last.ckpt"))
+        found = last if last.is_file() and not best.exists() else best
     if not found.is_file():
         do = "give ckpt=<run folder>, or one of its checkpoints/*.ckpt"
         raise CheckpointError("there is no such checkpoint", where=str(path or "ckpt"), do=do)
@@ -127,6 +132,9 @@ def rows_to_score(
         raise ConfigError(f"there is no part {part!r} to score", where="split", do="use split=test or split=val")
     if speakers is not None:
         raise ConfigError("test_speakers has no say in split=val", where="test_speakers", do="leave it out")
+    if not record["val"]:
+        what = "nobody validated this training, so there is no validation part"
+        raise ConfigError(what, where="split", do="use split=test")
     rows = np.flatnonzero(table["utterance"].isin(record["val"]))
     if len(rows) < len(record["val"]):
         what = f"the corpus has {len(rows)} of the {len(record['val'])} validation utterances of the run"

@@ -11,8 +11,7 @@ from ser.errors import CheckpointError
 
 PACKAGES = (
     *(f"ser.{name}" for name in ("augment", "corpora", "features", "models", "protocols")),
-    "ser.training.callbacks",
-    "ser.training.module",
+    *(f"ser.training.{name}" for name in ("callbacks", "loss", "module", "schedules")),
     "sklearn",
     "torch.nn",
     "torch.optim",

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import lightning as L
 import torch
 from lightning.fabric.plugins.io import TorchCheckpointIO
 from lightning.pytorch.callbacks import ModelCheckpoint
@@ -42,11 +43,18 @@ class MovableCheckpoint(ModelCheckpoint):
         return str(Path(str(self.dirpath), Path(path).name)) if path else ""
 
 
+class BestCheckpoint(MovableCheckpoint):
+    """The best epoch by the monitored score; none where nobody validates, since the last one counts there."""
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Save, if there is something to choose by."""
+        if trainer.datamodule.split.val:  # type: ignore[attr-defined]
+            super().on_train_epoch_end(trainer, pl_module)
+
+
 def callbacks(folder: Path, monitor: Monitor) -> list[ModelCheckpoint]:
     """Best, then last: one callback with `save_last=True` would not save the last epoch but the best again."""
     return [
-        MovableCheckpoint(
-            folder, filename="best", monitor=monitor.name, mode=monitor.mode, enable_version_counter=False
-        ),
+        BestCheckpoint(folder, filename="best", monitor=monitor.name, mode=monitor.mode, enable_version_counter=False),
         MovableCheckpoint(folder, filename="last", monitor=None, save_top_k=1, enable_version_counter=False),
     ]

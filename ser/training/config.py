@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 
-from ser.build import check, check_against
+from ser.build import check, check_against, locate
 from ser.errors import CheckpointError, ConfigError
 from ser.training import trainer
 from ser.training.monitor import Monitor
@@ -39,6 +40,13 @@ DATA = {"place": None, "root": None, "download": False, "labels": None, "on_prob
 
 KEPT = ("batch_size", "seed", "monitor", "features", "input", "augment", "enrol", "protocol", "model")
 """What a resumed run can't change: its weights, its best epoch or its optimiser would no longer fit."""
+
+
+OF_NETWORKS = {"optimizer": "model.optimizer", "schedule": "model.scheduler"}
+"""Groups that say how a network is trained, and where each puts its choice: an estimator is fitted without."""
+
+OF_LENGTH = ("max_epochs", "max_steps", "limit_train_batches", "accumulate_grad_batches", "overfit_batches", "devices")
+"""Keys of the trainer by which a schedule by the step would be another."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +107,29 @@ def checked(cfg: DictConfig) -> dict[str, Any]:
     return values
 
 
+def for_model(cfg: DictConfig, overrides: Sequence[str]) -> DictConfig:
+    """The configuration without optimiser and schedule where the model's class takes none.
+
+    Hydra can't let a choice of one group take away others, so they come with every model.
+
+    Raises:
+        ConfigError: if the command line chooses them for such a model.
+    """
+    target = OmegaConf.select(cfg, "model._target_")
+    if target is None or "optimizer" in inspect.signature(locate(target, "model")).parameters:
+        return cfg
+    for override in overrides:
+        key = override.lstrip("+~").split("=")[0]
+        if any(key == group or f"{key}.".startswith(f"{place}.") for group, place in OF_NETWORKS.items()):
+            do = "leave it out, or take a network, such as model=cnn"
+            raise ConfigError(f"{cfg.model.name} is not trained by gradient descent", where=key, do=do)
+    cfg = cfg.copy()
+    with open_dict(cfg):
+        for place in OF_NETWORKS.values():
+            cfg.model.pop(place.removeprefix("model."), None)
+    return cfg
+
+
 def resumed(cfg: DictConfig, recorded: dict[str, Any], overrides: Sequence[str]) -> DictConfig:
     """The run's own configuration, changed only by what the command line names.
 
@@ -115,10 +146,20 @@ def resumed(cfg: DictConfig, recorded: dict[str, Any], overrides: Sequence[str])
     changed, now = OmegaConf.create(recorded | own), OmegaConf.create(plain(cfg))
     for override in overrides:
         key = override.lstrip("+~").split("=")[0]
+        key = OF_NETWORKS.get(key, key)
         new, whole = OmegaConf.select(now, key), key in ("debug", "experiment")
         if whole or (key.split(".")[0] in KEPT and key != "model.compile" and OmegaConf.select(changed, key) != new):
             raise ConfigError("a resumed run keeps this setting", where=key, do="leave it out, or start a new run")
         OmegaConf.update(changed, key, new, merge=False, force_add=True)
+    scheduler, trained = recorded["model"].get("scheduler"), recorded["trainer"]
+    if scheduler is not None and not scheduler.get("_partial_"):
+        for key in OF_LENGTH:
+            if trained.get(key) != changed.trainer.get(key):
+                raise ConfigError(
+                    f"the schedule was made for trainer.{key}={trained.get(key)}",
+                    where=f"trainer.{key}",
+                    do="leave it as it was, or start a new run",
+                )
     return changed
 
 

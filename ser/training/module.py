@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -19,7 +20,12 @@ from ser.errors import ConfigError
 from ser.models.estimator import Estimator
 from ser.results import metrics
 from ser.training.data import Batch, EmotionDataModule
+from ser.training.loss import CrossEntropy
 from ser.training.monitor import Monitor
+from ser.training.schedules import Schedule
+from ser.utterances import class_indices
+
+PLAIN = CrossEntropy()
 
 log = logging.getLogger(__name__)
 
@@ -80,11 +86,13 @@ class EmotionClassifier(L.LightningModule):
 
 
 class GradientClassifier(EmotionClassifier):
-    """A network trained by gradient descent on cross-entropy; the rate falls when the monitored score rests.
+    """A network trained by gradient descent on cross-entropy.
 
     Args:
         optimizer: from parameters to their optimiser.
-        scheduler: from optimiser and mode ("min" or "max") to its plateau scheduler.
+        scheduler: a `Schedule`, by the step alone; or from optimiser and mode ("min" or "max") to a plateau scheduler,
+            by which the rate falls when the monitored score rests.
+        loss: of training.
         compile: mode of `torch.compile` for the network; None leaves it as it is.
 
     Raises:
@@ -99,7 +107,8 @@ class GradientClassifier(EmotionClassifier):
         augment: Augmentation,
         record: dict[str, Any],
         optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer],
-        scheduler: Callable[..., ReduceLROnPlateau],
+        scheduler: Schedule | Callable[..., ReduceLROnPlateau],
+        loss: CrossEntropy = PLAIN,
         compile: str | None = None,
     ) -> None:
         super().__init__(net, seed, monitor, augment, record)
@@ -108,7 +117,8 @@ class GradientClassifier(EmotionClassifier):
                 net.compile(mode=compile)
             except RuntimeError as error:
                 raise ConfigError(f"torch.compile: {error}", where="model.compile", do="use another mode") from error
-        self.make_optimizer, self.make_scheduler = optimizer, scheduler
+        self.make_optimizer, self.scheduler, self.train_criterion = optimizer, scheduler, loss
+        self.plateau: ReduceLROnPlateau | None = None
         self.losses: list[tuple[Tensor, int]] = []
         self.train_loss = MeanMetric()
         self.resumed: dict[str, Any] = {}
@@ -117,14 +127,37 @@ class GradientClassifier(EmotionClassifier):
         """The optimiser alone: Lightning would step the scheduler after it has written the checkpoint."""
         try:
             optimizer = self.make_optimizer(self.net.parameters())
-            self.plateau = self.make_scheduler(optimizer, mode=self.monitor.mode)
+            if not isinstance(self.scheduler, Schedule):
+                self.plateau = self.scheduler(optimizer, mode=self.monitor.mode)
+                self.plateau.load_state_dict(self.resumed)
         except (TypeError, ValueError) as error:
             raise ConfigError(f"torch: {error}", where="model.optimizer, model.scheduler") from error
-        self.plateau.load_state_dict(self.resumed)
+        self.base_rates = [group["lr"] for group in optimizer.param_groups]
         return optimizer
 
+    def on_train_start(self) -> None:
+        """Count what the loss and the schedule have to know of the whole training.
+
+        Raises:
+            ConfigError: if the schedule can't know when training ends.
+        """
+        if isinstance(self.scheduler, Schedule):
+            total = self.trainer.estimated_stepping_batches
+            if not math.isfinite(total):
+                what = "this schedule has to know how long training takes"
+                raise ConfigError(what, where="trainer.max_epochs", do="give a number")
+            self.total_steps = int(total)
+        split = self.data.split
+        truth = torch.tensor(class_indices(split.table)[list(split.train)])
+        weights = self.train_criterion.weights(truth, len(self.record["labels"]))
+        self.class_weights = None if weights is None else weights.to(self.device)
+
     def on_train_batch_start(self, rows: Tensor, batch_idx: int) -> None:
-        """Let random numbers depend on seed, epoch, step and process alone, so that a resumed run draws the same."""
+        """Let rate and random numbers depend on seed, epoch, step and process alone: a resumed run has the same."""
+        if isinstance(self.scheduler, Schedule):
+            factor = self.scheduler(self.trainer.global_step, self.total_steps)
+            for group, rate in zip(self.trainer.optimizers[0].param_groups, self.base_rates, strict=True):
+                group["lr"] = rate * factor
         step = (self.seed * 100_003 + self.current_epoch) * 100_003 + batch_idx
         seed = (step + 7_919 * self.global_rank) % (1 << 63)
         torch.default_generator.manual_seed(seed)  # torch.manual_seed would look for accelerators of every kind
@@ -132,31 +165,30 @@ class GradientClassifier(EmotionClassifier):
             torch.get_device_module(self.device).manual_seed(seed)
 
     def training_step(self, rows: Tensor, batch_idx: int) -> Tensor:
-        """Cross-entropy of a batch."""
+        """The loss of a batch."""
         batch = self.data.batch(rows, self.augment)
-        loss = F.cross_entropy(self.net(self.converted(batch.x), batch.lengths).float(), batch.truth)
+        logits = self.net(self.converted(batch.x), batch.lengths).float()
+        loss = self.train_criterion(logits, batch.truth, self.class_weights)
         self.losses.append((loss.detach(), len(batch.truth)))
         return loss
 
     def on_train_epoch_end(self) -> None:
-        """Log `train/loss` and the rate it was reached with; then the scheduler sees the monitored score."""
+        """Log `train/loss` and the last rate it was reached with; then a plateau scheduler sees the monitored score."""
         losses, sizes = zip(*self.losses, strict=True)
         self.losses.clear()
         self.train_loss.update(torch.stack(losses), torch.tensor(sizes, device=self.device))
         self.log("train/loss", self.train_loss.compute())
         self.train_loss.reset()
-        self.log("lr", self.plateau.optimizer.param_groups[0]["lr"])
+        self.log("lr", self.trainer.optimizers[0].param_groups[0]["lr"])
         score = self.trainer.callback_metrics.get(self.monitor.name)
-        if score is not None and self.validated_epoch == self.current_epoch:  # else it is an earlier epoch's
+        fresh = self.validated_epoch == self.current_epoch or not self.data.split.val  # else it is an earlier epoch's
+        if self.plateau is not None and score is not None and fresh:
             self.plateau.step(float(score))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add the record, and where the scheduler stands."""
-        plateau = {
-            key: value
-            for key, value in self.plateau.state_dict().items()
-            if key in ("best", "num_bad_epochs", "cooldown_counter")
-        }
+        """Add the record, and where a plateau scheduler stands."""
+        state = {} if self.plateau is None else self.plateau.state_dict()
+        plateau = {key: state[key] for key in ("best", "num_bad_epochs", "cooldown_counter") if key in state}
         checkpoint["ser"] = self.record | {"plateau": plateau}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

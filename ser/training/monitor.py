@@ -36,12 +36,17 @@ class Monitor:
             what = f"the {self.mode} of {self.name} is its worst value"
             raise ConfigError(what, where="monitor.mode", do=f"add monitor.mode={better}")
 
-    def best(self, history: Sequence[dict[str, Any]]) -> dict[str, Any]:
-        """The row of the best epoch, the first of equals.
+    def best(self, history: Sequence[dict[str, Any]], validated: bool = True) -> dict[str, Any]:
+        """The row of the best epoch, the first of equals; of the last one where nobody validates.
 
         Raises:
-            ConfigError: if no epoch has the score as a finite number.
+            ConfigError: if no epoch has the score as a finite number, or the last one's training has diverged.
         """
+        if not validated:
+            if not history or not math.isfinite(history[-1].get("train/loss", 0.0)):
+                do = "train at least one epoch; if the loss diverged, lower model.optimizer.lr"
+                raise ConfigError("there is no last epoch with a finite loss", where="trainer, model.optimizer", do=do)
+            return history[-1]
         rows = [row for row in history if math.isfinite(row.get(self.name, math.nan))]
         if not rows:
             found = ", ".join(sorted({name for row in history for name in row if "/" in name}))

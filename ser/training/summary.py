@@ -17,7 +17,6 @@ from ser.protocols.split import Split
 from ser.provenance import provenance, versions
 from ser.results import figures, tables
 from ser.training import trainer
-from ser.training.monitor import Monitor
 from ser.utterances import speaker_key
 
 log = logging.getLogger(__name__)
@@ -28,7 +27,6 @@ SCORES = ("loss", "accuracy", "uar", "macro_f1")
 def about(settings: dict[str, Any], found: Dataset, split: Split, enrolment: Enrolment) -> dict[str, Any]:
     """What has to be known beside every score of this run."""
     overlap = split.overlap()
-    seen = "seen speakers" if (overlap["train_val"] or {}).get("speakers") else "unseen speakers"
     known_by = str(replace(enrolment, clips="all")) if enrolment else "none"
     present = set(found.table["speaker"].map(speaker_key))
     listed = settings["protocol"].get("dev_speakers") or []
@@ -38,6 +36,8 @@ def about(settings: dict[str, Any], found: Dataset, split: Split, enrolment: Enr
     if absent:
         rest = "training and validation only" if not split.test else "the test is on the others"
         log.info("test speakers %s absent: %s", ", ".join(absent), rest)
+    validation = "seen speakers" if (overlap["train_val"] or {}).get("speakers") else "unseen speakers"
+    validation = validation if split.val else "none"
     return {
         "model": settings["model"]["name"],
         "features": settings["features"]["name"],
@@ -51,7 +51,7 @@ def about(settings: dict[str, Any], found: Dataset, split: Split, enrolment: Enr
         "split_fingerprint": split.fingerprint(),
         "overlap": overlap,
         "enrolment": known_by,
-        "validation": (seen if known_by == "none" else f"{seen}, enrolled by {known_by}"),
+        "validation": validation if known_by == "none" or not split.val else f"{validation}, enrolled by {known_by}",
         "n_train": len(split.train),
         "n_val": len(split.val),
         "monitor": settings["monitor"],
@@ -60,14 +60,14 @@ def about(settings: dict[str, Any], found: Dataset, split: Split, enrolment: Enr
     }
 
 
-def write(folder: Path, facts: dict[str, Any], history: list[dict[str, Any]], monitor: Monitor) -> None:
+def write(folder: Path, facts: dict[str, Any], history: list[dict[str, Any]], best: dict[str, Any]) -> None:
     """Write `summary.json` and `learning_curves.png`, print the summary.
 
     Args:
         facts: what is known of the run besides its scores.
         history: the rows of `metrics.csv`.
+        best: the one of the epoch that counts.
     """
-    best = monitor.best(history)
     summary = {
         **facts,
         "best_epoch": best["epoch"],

@@ -42,6 +42,7 @@ logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # no advertise
 logging.getLogger("fontTools").setLevel(logging.WARNING)  # at work on the fonts of a PDF
 warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # Lightning's own use of torch
 warnings.filterwarnings("ignore", message="Checkpoint directory .* exists")  # that of the run to resume
+warnings.filterwarnings("ignore", message="Total length of `PartBatches`.*zero")  # nobody validates
 warnings.filterwarnings("ignore", message=".*returned `None`.*")  # how an estimator takes part in the loop
 
 

@@ -90,12 +90,18 @@ def test_listed_speakers_that_the_corpus_lacks_are_not_there() -> None:
     assert ids(part, parts.val) == ids(CORPUS, REFERENCE.split(CORPUS, 1).val)
 
 
+def test_where_nobody_validates_all_development_utterances_train() -> None:
+    parts = Reference(range(1, 20), range(20, 25), val_fraction=0).split(CORPUS, 1)
+    assert (len(parts.train), len(parts.val), len(parts.test)) == (1140, 0, 300)
+    assert parts.overlap()["train_val"] is None
+
+
 def test_a_speaker_in_both_lists_is_refused() -> None:
     with pytest.raises(ConfigError, match="speakers 3, 4 are in both development and test"):
         Reference([1, 2, "03", 4], ["04", 3, 20], 0.34).split(CORPUS, 1)
 
 
-@pytest.mark.parametrize("fraction", [0.0, 1.0, -0.1, 34, math.nan])
+@pytest.mark.parametrize("fraction", [1.0, -0.1, 34, math.nan])
 def test_what_is_no_fraction_is_refused(fraction: float) -> None:
     with pytest.raises(ConfigError, match=r"protocol\.val_fraction"):
         Reference([1, 2], [3], fraction).split(CORPUS, 1)

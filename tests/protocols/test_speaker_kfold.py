@@ -36,7 +36,7 @@ def settings(draw: st.DrawFn) -> tuple[pd.DataFrame, int, int]:
     smallest_rest = count - -(-count // k)
     if smallest_rest < 2:
         k, smallest_rest = count, count - 1
-    return table, k, draw(st.integers(1, smallest_rest - 1))
+    return table, k, draw(st.integers(0, smallest_rest - 1))
 
 
 def folds(table: pd.DataFrame, k: int, val_speakers: int, seed: int) -> list[Split]:
@@ -93,6 +93,13 @@ def test_the_reference_corpus_is_split_as_ever() -> None:
     assert parts[0].test_speakers == ("02", "12", "22", "07", "17")
 
 
+def test_where_nobody_validates_all_others_train() -> None:
+    parts = folds(CORPUS, k=5, val_speakers=0, seed=1)
+    assert [(len(p.train), len(p.val), len(p.test)) for p in parts] == [(1140, 0, 300)] * 4 + [(1200, 0, 240)]
+    assert [p.test for p in parts] == [p.test for p in folds(CORPUS, 5, 4, 1)]
+    assert parts[0].fingerprint() == folds(CORPUS, 5, 0, 2)[0].fingerprint()  # no seed has a say
+
+
 def test_the_seed_decides_who_validates_and_never_who_is_tested() -> None:
     drawn = [folds(CORPUS, 5, 4, seed) for seed in range(4)]
     for fold in zip(*drawn, strict=True):
@@ -115,7 +122,7 @@ def test_how_many_clips_a_speaker_has_does_not_matter() -> None:
         (25, 0, 4, "k"),
         (5, 5, 4, "fold"),
         (5, -1, 4, "fold"),
-        (5, 0, 0, "val_speakers"),
+        (5, 0, -1, "val_speakers"),
         (5, 0, 19, "val_speakers"),
         (2, 0, 12, "val_speakers"),
     ],

@@ -63,6 +63,17 @@ def test_a_split_is_made_if_and_only_if_it_does_not_leak(
             Split(FIVE, train, val, test, tuple(test_speakers))
 
 
+def test_nobody_validates_only_where_that_is_wanted() -> None:
+    parts = Split(FIVE, train=(0, 1), val=(), test=(4,), test_speakers=(), unvalidated=True)
+    assert set(parts.part_of()["part"]) == {"train", "test"}
+    with pytest.raises(ConfigError, match="no utterance in its val part"):
+        Split(FIVE, train=(0, 1), val=(), test=(4,), test_speakers=())
+    with pytest.raises(ConfigError, match="no utterance in its train part"):
+        Split(FIVE, train=(), val=(), test=(4,), test_speakers=(), unvalidated=True)
+    with pytest.raises(ConfigError, match="the split leaks"):
+        Split(FIVE, train=(0, 4), val=(), test=(4,), test_speakers=(), unvalidated=True)
+
+
 @dataclass(frozen=True)
 class Mine:
     """A protocol of a user's own, as wrong as its settings."""

@@ -246,6 +246,15 @@ def test_curves_without_training_loss_are_drawn() -> None:
     assert "validation" in said
 
 
+def test_curves_of_training_alone_have_no_scores() -> None:
+    for missing in ({}, dict.fromkeys(("val/loss", "val/accuracy", "val/uar", "val/macro_f1"), [np.nan] * 5)):
+        alone = history(5)[["epoch", "train/loss"]].assign(**missing)
+        figure = figures.learning_curves(alone, 4)
+        assert len(figure.axes) == 1
+        assert {"training", "epoch", "loss"} <= set(words(figure))
+        assert "best epoch 4" not in words(figure)
+
+
 def test_diverged_epochs_are_passed_over() -> None:
     figure = curves(4, best=1, **{"val/loss": [2.0, 1.5, np.inf, np.nan]})
     assert "best epoch 1" in words(figure)

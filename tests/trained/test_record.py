@@ -61,6 +61,14 @@ def test_a_run_folder_means_its_best_checkpoint(ckpt: Path) -> None:
         record.read(ckpt.parent.parent.parent)
 
 
+def test_a_run_folder_without_a_best_checkpoint_means_its_last(tmp_path: Path) -> None:
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "last.ckpt").touch()
+    assert record.find(tmp_path).name == "last.ckpt"
+    (tmp_path / "checkpoints" / "best.ckpt").touch()
+    assert record.find(tmp_path).name == "best.ckpt"
+
+
 @pytest.mark.parametrize("other", [None, [], {}, {"schema": 1}, {"schema": record.SCHEMA + 1, "labels": ["sad"]}])
 def test_a_foreign_checkpoint_is_refused(other: object, tmp_path: Path) -> None:
     torch.save({"ser": other}, tmp_path / "old.ckpt")
