@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 import torch
@@ -15,8 +15,17 @@ from torch import Tensor
 from ser.corpora.audit import audit
 from ser.corpora.listing import Listing
 from ser.features import cache
-from ser.features.cache import Feature
+from ser.features.cache import Bank, Feature
+from ser.features.copied import Copied, WaveTransform
 from ser.utterances import SEGMENT, relabelled, renaming
+
+
+class Copy(NamedTuple):
+    """`rows`, `starts` and `lengths` as in `Dataset`, of the same utterances after a change of their waves."""
+
+    rows: Tensor
+    starts: Tensor
+    lengths: Tensor
 
 
 @dataclass(frozen=True)
@@ -25,7 +34,7 @@ class Dataset:
 
     `table`: the utterance table; `rows`: `(row, dim)` float32, the features of all recordings on end, the last row
     silence; `starts`, `lengths`: `(utterance,)`, where each utterance lies in `rows`; `recordings`: a digest of each
-    utterance's samples.
+    utterance's samples; `copies`: features of changed recordings, for training alone.
     """
 
     corpus: str
@@ -34,6 +43,7 @@ class Dataset:
     starts: Tensor
     lengths: Tensor
     recordings: tuple[str, ...]
+    copies: tuple[Copy, ...] = ()
 
     @property
     def fingerprint(self) -> str:
@@ -43,26 +53,38 @@ class Dataset:
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
-def prepare(data: Mapping[str, Any], listing: Listing, feature: Feature, cache_folder: Path) -> Dataset:
+def prepare(
+    data: Mapping[str, Any],
+    listing: Listing,
+    feature: Feature,
+    cache_folder: Path,
+    copies: Sequence[WaveTransform] = (),
+) -> Dataset:
     """Features from the cache or computed into it, the audit, the choice of labels.
 
     Args:
         data: the settings of the group `data`.
         listing: what the corpus's reader found.
+        copies: of all recordings, so that every split of the corpus finds them in the cache.
     """
     labels = data["labels"]
     if labels is not None:
         renaming(listing.labels, labels)  # before features take their time
     place = ["path", *SEGMENT]
-    recordings = listing.table.assign(**{name: of for name, of in SEGMENT.items() if name not in listing.table})
-    kept, columns = getattr(feature, "part_of", None) or (feature, None)
-    bank = cache.bank(recordings[place], kept, cache_folder)
+    recordings = listing.table.assign(**{name: of for name, of in SEGMENT.items() if name not in listing.table})[place]
+    kept, columns = getattr(feature, "part_of", None) or (feature, slice(None))
+    bank = cache.bank(recordings, kept, cache_folder)
     table = relabelled(audit(listing, bank.files, data["on_problem"]), labels)
-    files = recordings[place].reset_index(drop=True).join(bank.files).drop_duplicates(place)
-    found = table[place].merge(files, on=place, how="left", validate="many_to_one")
-    starts, lengths = (torch.tensor(found[name].to_numpy(dtype="int64")) for name in ("start_row", "length"))
-    rows = bank.rows if columns is None else bank.rows[:, columns]
-    return Dataset(corpus_name(data), table, rows, starts, lengths, tuple(found["samples"]))
+
+    def used(bank: Bank) -> tuple[Copy, pd.DataFrame]:
+        files = recordings.reset_index(drop=True).join(bank.files).drop_duplicates(place)
+        found = table[place].merge(files, on=place, how="left", validate="many_to_one")
+        starts, lengths = (torch.tensor(found[name].to_numpy(dtype="int64")) for name in ("start_row", "length"))
+        return Copy(bank.rows[:, columns], starts, lengths), found
+
+    own, found = used(bank)
+    others = [used(cache.bank(recordings, Copied(kept, change), cache_folder))[0] for change in copies]
+    return Dataset(corpus_name(data), table, *own, tuple(found["samples"]), tuple(others))
 
 
 def corpus_name(data: Mapping[str, Any]) -> str:

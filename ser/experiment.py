@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import lightning as L
 from lightning.fabric.utilities.exceptions import MisconfigurationException
@@ -138,7 +138,8 @@ def build(plan: Plan) -> Job:
     settings, make = plan.settings, plan.make
     found = corpus(plan)
     split: Split = plan.protocol.split(found.table, settings["seed"])
-    data = EmotionDataModule(found, split, plan.input, settings["batch_size"], settings["seed"])
+    heard: Literal["one", "all"] = "one" if "optimizer" in settings["model"] else "all"  # an estimator has one epoch
+    data = EmotionDataModule(found, split, plan.input, settings["batch_size"], settings["seed"], heard)
     L.seed_everything(settings["seed"], verbose=False)
     classes = len(found.table["emotion"].cat.categories)
     net_settings = settings["model"]["net"]
@@ -200,4 +201,5 @@ def corpus(plan: Plan) -> Dataset:
     ):  # a checkpoint from elsewhere does not decide what is written
         build_by_config(data["fetch"], where="data.fetch", root=root)
     listing = plan.make(data["read"], where="data.read", **dataset.reader_arguments(data))
-    return dataset.prepare(data, listing, plan.features, Path(plan.settings["cache"]["dir"]))
+    folder = Path(plan.settings["cache"]["dir"])
+    return dataset.prepare(data, listing, plan.features, folder, plan.augment.versions())
