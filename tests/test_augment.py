@@ -24,6 +24,7 @@ from ser.augment.speed import Speed
 from ser.augment.vtlp import VTLP
 from ser.build import build
 from ser.errors import ConfigError
+from ser.features.copied import WaveTransform
 
 
 def composed(choice: str) -> Augmentation:
@@ -213,3 +214,25 @@ def test_vtlp_moves_bands_and_keeps_the_lowest_and_the_highest() -> None:
     assert 0.9 <= warps.min() < 0.92
     assert 1.08 < warps.max() <= 1.1
     torch.testing.assert_close(VTLP(spread=0.0, knee=0.8)(ramp.clone(), torch.full((200,), 3)), ramp)
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (Speed(0.9), [-0.46013, -0.08616, -0.01612]),
+        (WAVES["white"], [-0.08924, -0.39035, -0.30738]),
+        (WAVES["pink"], [-0.09968, -0.38674, -0.31046]),
+        (WAVES["room"], [-0.06285, -0.37012, -0.40555]),
+    ],
+)
+def test_copies_are_frozen(change: WaveTransform, expected: list[float]) -> None:
+    assert change(WAVE, 16000)[1000:1003].tolist() == pytest.approx(expected, abs=2e-5)
+
+
+@pytest.mark.parametrize(
+    ("step", "expected"), [(SpecAugment(2, 4, 2, 0.2), 1421628.944), (VTLP(spread=0.1, knee=0.8), 1432839.65)]
+)
+def test_steps_are_frozen(step: Augmentation, expected: float) -> None:
+    torch.manual_seed(0)
+    x = torch.linspace(-60, 0, 2 * 20 * 30).view(2, 20, 30)
+    assert float(step(x, torch.tensor([20, 30])).double().square().sum()) == pytest.approx(expected, rel=1e-6)
