@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import lightning as L
 from lightning.fabric.utilities.exceptions import MisconfigurationException
@@ -160,7 +160,8 @@ def build(plan: Plan) -> Job:
         train, speakers = list(split.train), found.table["speaker"].iloc[list(split.train)].tolist()
         average = enrol.average_speaker(found.rows, found.starts[train], found.lengths[train], speakers)
         found = found.enrolled([*split.train, *split.val], average, plan.enrol.prior)
-    data = EmotionDataModule(found, split, plan.input, settings["batch_size"], settings["seed"])
+    heard: Literal["one", "all"] = "one" if "optimizer" in settings["model"] else "all"  # an estimator has one epoch
+    data = EmotionDataModule(found, split, plan.input, settings["batch_size"], settings["seed"], heard)
     L.seed_everything(settings["seed"], verbose=False)
     classes = len(found.table["emotion"].cat.categories)
     net_settings = settings["model"]["net"]
@@ -236,4 +237,5 @@ def corpus(plan: Plan) -> Dataset:
     ):  # a checkpoint from elsewhere does not decide what is written
         build_by_config(data["fetch"], where="data.fetch", root=root)
     listing = plan.make(data["read"], where="data.read", **dataset.reader_arguments(data))
-    return dataset.prepare(data, listing, plan.features, Path(plan.settings["cache"]["dir"]))
+    folder = Path(plan.settings["cache"]["dir"])
+    return dataset.prepare(data, listing, plan.features, folder, plan.augment.versions())

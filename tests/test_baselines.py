@@ -24,11 +24,12 @@ pytestmark = [
 ]
 
 MODELS = sorted(path.stem for path in (ROOT / "conf" / "model").glob("[!_]*.yaml"))
-NETWORKS = ("cnn", "encoder_head", "mlp_torch")
+OF_FRAMES = ("cnn", "cnn_attention", "crnn", "resnet", "transformer")
+NETWORKS = (*OF_FRAMES, "encoder_head", "mlp_torch")
 BRIEF = ("decision_tree",)
 """The others take long and are left to the slow tests."""
 QUICK = {
-    "cnn": ["features.sample_rate=16000", "input.frames=32"],
+    **{name: ["features.sample_rate=16000", "input.frames=32"] for name in OF_FRAMES},
     "hist_gradient_boosting": ["model.net.estimator.max_iter=2"],
     "random_forest": ["model.net.estimator.n_estimators=20"],
     "extra_trees": ["model.net.estimator.n_estimators=20"],
@@ -68,7 +69,8 @@ def trained(run: Run, workplace: Path, tmp_path: Path) -> Callable[..., Path]:
 def test_every_model_keeps_the_contract(model: str, run: Run, trained: Callable[..., Path]) -> None:
     folder = trained(model)
     summary = json.loads((folder / "summary.json").read_text())
-    features = {"cnn": "mel", "encoder_head": "encoder", "linear_layer": "encoder"}.get(model, "functionals")
+    of_frames = dict.fromkeys(OF_FRAMES, "mel")
+    features = (of_frames | {"encoder_head": "encoder", "linear_layer": "encoder"}).get(model, "functionals")
     assert (summary["model"], summary["features"]) == (model, features)
     assert summary["epochs"] == (2 if model in NETWORKS else 1)
     assert model in NETWORKS or summary["precision"] == "32-true"

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from ser.features.copied import WaveTransform
 
 
 class Augmentation:
-    """Called in the training step alone, on the batch's device; an augmentation overrides one method or both.
+    """Called in the training step alone, on the batch's device; an augmentation overrides what it changes.
 
     Random numbers come from torch's default generators, which the training step seeds by seed, epoch and step: never
     keep a state, or a resumed run would differ.
     """
+
+    def versions(self) -> tuple[WaveTransform, ...]:
+        """What changes the waves of training utterances into copies that are heard, too; their features are cached."""
+        return ()
 
     def places(self, middle: Tensor) -> Tensor:
         """Where each utterance is placed in its frames, `(batch,)` in [0, 1] on the CPU; see `ser.features.inputs`.

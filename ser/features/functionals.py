@@ -15,6 +15,7 @@ from ser.errors import ConfigError
 from ser.features import pitch
 from ser.features.pitch import FLOOR
 from ser.features.resample import resample
+from ser.features.trim import check, trim
 
 STATISTICS = ("mean", "sd", "p05", "p20", "p50", "p80", "p95", "skew", "slope")
 QUANTILES = (0.05, 0.2, 0.5, 0.8, 0.95)
@@ -29,7 +30,7 @@ class Functionals:
 
     Pitch is searched between `f0_min` and `f0_max` Hz; a frame is voiced if its autocorrelation at the period is at
     least `voicing` and it is less than `range_db` below the clip's loudest. Units: semitones re 27.5 Hz for pitch, dB
-    for levels, kHz for spectral shape, s for time.
+    for levels, kHz for spectral shape, s for time. `trim_db`: see `ser.features.trim`.
 
     Raises:
         ConfigError: if a size is not positive.
@@ -46,12 +47,14 @@ class Functionals:
     f0_max: float
     voicing: float
     range_db: float
+    trim_db: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse sizes that give no frames."""
         for name in ("sample_rate", "window", "hop", "n_mels", "n_mfcc"):
             if (value := getattr(self, name)) <= 0:
                 raise ConfigError(f"{value} is too small", where=f"features.{name}", do="give more than 0")
+        check(self.trim_db)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -71,7 +74,7 @@ class Functionals:
 
     def __call__(self, wave: Tensor, rate: int) -> Tensor:
         """Wave `(samples,)` at `rate` Hz to `(1, dim)` float32, finite whatever the wave."""
-        wave = resample(wave, rate, self.sample_rate)
+        wave = resample(trim(wave, rate, self.trim_db), rate, self.sample_rate)
         size, hop = round(self.window * self.sample_rate), round(self.hop * self.sample_rate)
         frames = F.pad(wave, (0, max(0, size - len(wave)))).unfold(0, size, hop)
         frames = frames - frames.mean(1, keepdim=True)

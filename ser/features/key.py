@@ -12,6 +12,7 @@ from dataclasses import asdict, is_dataclass
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from ser.errors import ConfigError
 from ser.features import audio
@@ -29,12 +30,17 @@ def key(feature: object, recordings: Iterable[str]) -> str:
     Raises:
         ConfigError: if the feature is no dataclass, or its class is not in a file.
     """
+    parts = [*told(feature), sorted(set(recordings))]
+    return f"{type(feature).__name__.lower()}-{hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:20]}"
+
+
+def told(feature: object) -> list[Any]:
+    """Module and name of the class, settings and code, as JSON can tell them; errors as of `key`."""
     kind = type(feature)
     if not is_dataclass(feature) or isinstance(feature, type):
         raise ConfigError(f"{kind.__qualname__} is not a dataclass", where="features", do="@dataclass(frozen=True)")
     settings = feature.identity() if hasattr(feature, "identity") else asdict(feature)
-    parts = [kind.__module__, kind.__qualname__, settings, code(kind.__module__), sorted(set(recordings))]
-    return f"{kind.__name__.lower()}-{hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:20]}"
+    return [kind.__module__, kind.__qualname__, settings, code(kind.__module__)]
 
 
 @lru_cache

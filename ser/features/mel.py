@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ser.errors import ConfigError
 from ser.features.resample import resample
+from ser.features.trim import check, trim
 
 AT_ONCE = 4096  # frames whose spectra are in memory together: an hour has 170,000
 
@@ -18,7 +19,7 @@ AT_ONCE = 4096  # frames whose spectra are in memory together: an hour has 170,0
 class Mel:
     """`n_mels` mel bands between `f_min` and `f_max` Hz (`None`: half the rate), every `hop_length` samples.
 
-    Values are 10 log10 of power, dB re full scale, no lower than `floor_db`.
+    Values are 10 log10 of power, dB re full scale, no lower than `floor_db`. `trim_db`: see `ser.features.trim`.
 
     Raises:
         ConfigError: if a size is not positive.
@@ -31,12 +32,14 @@ class Mel:
     f_min: float
     f_max: float | None
     floor_db: float
+    trim_db: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse sizes that give no spectrogram."""
         for name in ("sample_rate", "n_fft", "hop_length", "n_mels"):
             if (value := getattr(self, name)) < 1:
                 raise ConfigError(f"{value} is too small", where=f"features.{name}", do="give 1 or more")
+        check(self.trim_db)
 
     @property
     def silence(self) -> float:
@@ -50,7 +53,7 @@ class Mel:
 
     def __call__(self, wave: Tensor, rate: int) -> Tensor:
         """Wave `(samples,)` at `rate` Hz to `(frame, mel)` in dB, frames centred on multiples of the hop."""
-        wave = resample(wave, rate, self.sample_rate)
+        wave = resample(trim(wave, rate, self.trim_db), rate, self.sample_rate)
         half = self.n_fft // 2
         if len(wave) <= half:  # reflection at the ends needs more than half a window
             wave = torch.nn.functional.pad(wave, (0, half + 1 - len(wave)))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from ser.errors import ConfigError
+from ser.models.shape import spectrogram_size
 
 SMALLEST = 31  # bands and frames: halved five times, less would be nothing
 
@@ -26,13 +26,13 @@ class SharedInputConv(nn.Conv2d):
 
 
 class SeparableBlock(nn.Sequential):
-    """Depthwise 3x3, pointwise 1x1, batch norm, ReLU, 2x2 max pooling: `(b, i, h, w)` to `(b, o, h/2, w/2)`."""
+    """Depthwise 3x3, pointwise 1x1, max pooling, batch norm, ReLU: `(b, i, h, w)` to `(b, o, h/2, w/2)`."""
 
-    def __init__(self, inputs: int, outputs: int) -> None:
+    def __init__(self, inputs: int, outputs: int, pool: tuple[int, int] = (2, 2)) -> None:
         super().__init__(
             nn.Conv2d(inputs, inputs, 3, padding=1, groups=inputs, bias=False),
             nn.Conv2d(inputs, outputs, 1, bias=False),
-            nn.MaxPool2d(2),
+            nn.MaxPool2d(pool),
             nn.BatchNorm2d(outputs),
             nn.ReLU(),
         )
@@ -65,11 +65,7 @@ class SeparableCNN(nn.Module):
 
     def __init__(self, shape: Sequence[int], classes: int, dropout: float) -> None:
         super().__init__()
-        if min(shape) < SMALLEST:
-            what = (
-                f"this model takes a spectrogram, {SMALLEST} x {SMALLEST} or more, not {shape[0]} x {shape[1]} values"
-            )
-            raise ConfigError(what, where="features", do=f"features=mel, and input.frames of at least {SMALLEST}")
+        spectrogram_size(shape, SMALLEST, SMALLEST)
         self.stem = nn.Sequential(
             SharedInputConv(3, 64, 7, stride=2, padding=3, bias=False),
             nn.MaxPool2d(2),

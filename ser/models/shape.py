@@ -37,3 +37,11 @@ def vector_size(shape: Sequence[int]) -> int:
         what = f"this model takes one vector per utterance, not {dim} x {frames} values"
         raise ConfigError(what, where="features", do="features=functionals, egemaps, compare or encoder")
     return dim
+
+
+def spectrogram_size(shape: Sequence[int], bands: int, frames: int) -> tuple[int, int]:
+    """Bands and frames of a spectrogram, whose shape is `(mel, frame)`; a ConfigError if there are fewer than these."""
+    if shape[0] < bands or shape[1] < frames:
+        what = f"this model takes a spectrogram, {bands} x {frames} or more, not {shape[0]} x {shape[1]} values"
+        raise ConfigError(what, where="features", do=f"features=mel, and input.frames of at least {frames}")
+    return shape[0], shape[1]

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import lightning as L
 import pandas as pd
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from ser.augment.augmentation import Augmentation
 from ser.augment.crop_level import CropLevel
-from ser.dataset import Dataset
+from ser.dataset import Copy, Dataset
 from ser.features import normalise
 from ser.features.inputs import Input
 from ser.protocols.split import Split
@@ -212,6 +213,54 @@ def test_other_parts_leave_the_normalisation_as_it_is(kind: str) -> None:
         utterance(row, data).fill_(math.nan)
     assert module(replace(PLAIN, normalise=kind), data=data).normalisation == before
     assert module().normalisation == normalise.NONE
+
+
+def with_copies(count: int) -> Dataset:
+    """Copies whose values are those of the original, 1,000 more for the first, 2,000 for the second."""
+    own = dataset()
+    more = [torch.cat((own.rows[:-1] + 1000.0 * (copy + 1), own.rows[-1:])) for copy in range(count)]
+    return replace(own, copies=tuple(Copy(rows, own.starts, own.lengths) for rows in more))
+
+
+def of_epoch(data: EmotionDataModule, epoch: int) -> list[int]:
+    batches = data.train_dataloader()
+    batches.set_epoch(epoch)
+    return rows_of(batches)
+
+
+def test_an_epoch_has_one_version_of_each_utterance() -> None:
+    count, data = len(LENGTHS), module(data=with_copies(2))
+    epochs = [of_epoch(data, epoch) for epoch in range(60)]
+    assert all(sorted(number % count for number in numbers) == list(TRAIN) for numbers in epochs)
+    versions = Counter(number // count for numbers in epochs for number in numbers)
+    assert set(versions) == {0, 1, 2}
+    assert all(versions[version] == pytest.approx(20 * len(TRAIN), rel=0.25) for version in range(3))
+
+
+def test_which_version_depends_on_seed_and_epoch_alone() -> None:
+    data = module(data=with_copies(2))
+    in_turn = [of_epoch(data, epoch) for epoch in range(3)]
+    torch.manual_seed(5)
+    assert of_epoch(module(data=with_copies(2)), 2) == in_turn[2]
+    assert of_epoch(module(data=with_copies(2), seed=2), 2) != in_turn[2]
+
+
+def test_all_versions_can_be_heard_and_keep_label_and_speaker() -> None:
+    data = EmotionDataModule(with_copies(1), SPLIT, PLAIN, 3, seed=1, heard="all")
+    numbers = sorted(of_epoch(data, 0))
+    assert numbers == [*TRAIN, *(row + len(LENGTHS) for row in TRAIN)]
+    originals, copies = (data.batch(torch.tensor(some), Augmentation()) for some in (numbers[:7], numbers[7:]))
+    assert torch.equal(copies.x, torch.where(originals.x == SILENCE, SILENCE, originals.x + 1000.0))
+    assert torch.equal(copies.truth, originals.truth)
+    assert torch.equal(data.speakers[copies.rows], data.speakers[originals.rows])
+
+
+@pytest.mark.parametrize("heard", ["one", "all"])
+def test_validation_and_normalisation_know_no_copies(heard: Literal["one", "all"]) -> None:
+    chosen = replace(PLAIN, normalise="global")
+    data = EmotionDataModule(with_copies(2), SPLIT, chosen, 2, seed=1, heard=heard)
+    assert rows_of(data.val_dataloader()) == list(VAL)
+    assert data.normalisation == module(chosen).normalisation
 
 
 class Listener(L.LightningModule):
