@@ -73,7 +73,7 @@ def test_a_wrong_setting_is_named_before_anything_is_done(
         ("data.labels=calm", "'calm' is neither a mapping nor a list"),
         ("data.on_problem=ignore", "use refuse or leave_out"),
         ("data.root=no/where", "no/where"),
-        ("protocol.val_fraction=0", "0 is not a fraction"),
+        ("protocol.val_fraction=0", "nobody validates"),
         ("model.net.dropout=2", "dropout probability has to be between 0 and 1"),
         ("model.optimizer.lr=-1", "Invalid learning rate: -1"),
         ("trainer.max_epochs=0", "train at least one epoch"),
