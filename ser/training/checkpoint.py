@@ -56,5 +56,12 @@ def callbacks(folder: Path, monitor: Monitor) -> list[ModelCheckpoint]:
     """Best, then last: one callback with `save_last=True` would not save the last epoch but the best again."""
     return [
         BestCheckpoint(folder, filename="best", monitor=monitor.name, mode=monitor.mode, enable_version_counter=False),
-        MovableCheckpoint(folder, filename="last", monitor=None, save_top_k=1, enable_version_counter=False),
+        MovableCheckpoint(
+            folder,
+            filename="last",
+            monitor=None,
+            save_top_k=1,
+            enable_version_counter=False,
+            save_on_train_epoch_end=True,  # of every epoch, though not every one is validated
+        ),
     ]

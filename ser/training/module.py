@@ -219,8 +219,9 @@ class EstimatorClassifier(EmotionClassifier):
         self.batches.append(self.data.batch(rows, self.augment))
         if self.trainer.is_last_batch:
             x, _, truth, rows = (torch.cat(parts) for parts in zip(*self.batches, strict=True))
-            if len(rows) < len(self.data.split.train):  # in a network's case the run folder's losses would show it
-                log.warning("fitted on %d of %d training utterances only", len(rows), len(self.data.split.train))
+            all_of_them = len(self.data.split.train) * self.data.versions
+            if len(rows) < all_of_them:  # in a network's case the run folder's losses would show it
+                log.warning("fitted on %d of %d training utterances only", len(rows), all_of_them)
             order = rows.argsort()
             self.net.fit(x[order], truth[order], self.seed, self.data.speakers[rows[order].cpu()])
             self.batches.clear()

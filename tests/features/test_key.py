@@ -97,6 +97,7 @@ def test_classes_of_one_name_in_two_modules_do_not_share(tmp_path: Path, key_of:
 
 
 def names(module: str) -> set[str]:
+    importlib.import_module(module)
     return {each.split()[0] for each in keys.code(module)}
 
 
