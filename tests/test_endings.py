@@ -59,15 +59,27 @@ class Started:
 
 
 @pytest.mark.slow
-def test_a_signal_leaves_a_checkpoint_and_the_command_to_go_on(workplace: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "a b, c=d 'e'"
-    escaped = str(folder).replace("'", "\\'")
-    run = Started(workplace, "train.py", *small(workplace)[1:], FOREVER, f"hydra.run.dir='{escaped}'")
+def test_a_signal_ends_a_sweep_and_leaves_a_checkpoint_and_the_command_to_go_on(
+    workplace: Path, tmp_path: Path
+) -> None:
+    place = tmp_path / "a b, c=d 'e'"
+    escaped = str(place).replace("'", "\\'")
+    sweep = [
+        "-m",
+        *small(workplace)[1:],
+        FOREVER,
+        "seed=1,2",
+        f"hydra.sweep.dir='{escaped}'",
+        "hydra.sweep.subdir=${seed}",
+    ]
+    run = Started(workplace, "train.py", *sweep)
     run.wait_for("epoch 2/")
     run.process.send_signal(signal.SIGTERM)
     assert run.end() == 143
     assert "SIGTERM: stopping" in run.said
     assert "Traceback" not in run.said
+    assert not (place / "2").exists()
+    folder = place / "1"
     line = re.search(r"go on with: python (.*)", run.said)
     assert line is not None
     done = len(pd.read_csv(folder / "metrics.csv"))
@@ -107,16 +119,6 @@ def test_a_signal_while_imports_are_on_their_way(workplace: Path, tmp_path: Path
     run.process.send_signal(signal.SIGINT)
     assert run.end() == 130
     assert run.said.strip() == "Ctrl-C: stopping"
-
-
-@pytest.mark.slow
-def test_a_signal_ends_a_sweep(workplace: Path, tmp_path: Path) -> None:
-    sweep = ["-m", *small(workplace), FOREVER, "seed=1,2", f"hydra.sweep.dir={tmp_path}"]
-    run = Started(workplace, "train.py", *sweep)
-    run.wait_for("epoch 2/")
-    run.process.send_signal(signal.SIGTERM)
-    assert run.end() == 143
-    assert not (tmp_path / "1_cnn").exists()
 
 
 @pytest.mark.parametrize(

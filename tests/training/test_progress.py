@@ -1,36 +1,23 @@
 from __future__ import annotations
 
-import fcntl
-import os
-import pty
-import re
-import struct
-import subprocess
-import sys
-import termios
-from pathlib import Path
-
 import pytest
-from conftest import ROOT, small
+from tqdm import tqdm
+
+from ser.training import progress
 
 
-@pytest.mark.slow
-def test_the_bar_fits_a_terminal_and_tells_all_epochs(workplace: Path, tmp_path: Path) -> None:
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-    line = [sys.executable, str(ROOT / "train.py"), *small(workplace), f"hydra.run.dir={tmp_path}/run"]
-    line += ["trainer.max_epochs=12"]
-    variables = {**os.environ, "SER_CACHE_DIR": str(workplace / "cache")}
-    subprocess.run(line, cwd=workplace, env=variables, stdout=subprocess.PIPE, stderr=theirs, check=True)
-    os.close(theirs)
-    shown = b""
-    while True:
-        try:
-            shown += os.read(ours, 65536)
-        except OSError:  # how the end of a terminal reads
-            break
-    os.close(ours)
-    bars = [bar for bar in re.split(r"[\r\n]", shown.decode()) if "epoch" in bar]
-    assert "epoch 12/12 100%" in bars[-1]
-    assert re.search(r"loss \d\.\d{3}, val loss \d\.\d{3}, accuracy \d+\.\d%", bars[-1])
-    assert max(map(len, bars)) <= 80
+@pytest.mark.parametrize("epoch", ["epoch 1/70", "epoch 100/100"])
+def test_the_bar_fits_80_columns(epoch: str) -> None:
+    scores = "".join(f", {score}" for score in SCORES)
+    line = tqdm.format_meter(30, 100, 40.0, 80, epoch, bar_format=progress.BAR, postfix=scores[2:])
+    assert len(line) == 80
+    assert line.startswith(f"{epoch}  30%|")
+    assert line.endswith(f"00:40<01:33{scores}")
+
+
+SCORES = progress._scores({"train/loss": 1.23456, "val/loss": 12.3456, "val/accuracy": 0.5678, "val/uar": 0.5})
+
+
+def test_what_is_worth_a_place_on_the_line() -> None:
+    assert SCORES == ["loss 1.235", "val loss 12.346", "accuracy 56.8%"]
+    assert progress._scores({"train/loss": 1.0}) == ["loss 1.000"]
