@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,6 +18,8 @@ from ser.errors import SerError
 
 STOPPING = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 """What ends a command early: the user, or Slurm, Docker, systemd."""
+
+PATIENCE = 8.0  # seconds from a signal to the end, come what may: Docker kills after 10, Slurm after 30
 
 DISK = {
     errno.ENOSPC: "make room there, or choose another place",
@@ -122,6 +125,9 @@ def _stop(number: int, frame: FrameType | None) -> None:
     if _stopping:
         os._exit(128 + number)
     _stopping.append(number)
+    watch = threading.Timer(PATIENCE, os._exit, [128 + number])  # what clears up may wait for what never comes
+    watch.daemon = True
+    watch.start()
     with suppress(OSError):  # of a pipe that was stopped, too
         os.write(2, f"\n{STOPPING[signal.Signals(number)]}: stopping\n".encode())
     raise Stopped(128 + number)

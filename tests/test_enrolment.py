@@ -18,8 +18,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("without_pictures")]
 
 
 @pytest.fixture(scope="module")
-def run(command: Command, workplace: Path) -> Path:
-    folder = workplace / "enrolled"
+def run(command: Command, workplace: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("enrolled") / "run"
     command("train.py", *small(workplace), "enrol=clips", f"hydra.run.dir={folder}")
     return folder
 

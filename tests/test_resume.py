@@ -70,7 +70,7 @@ def assert_same_end(folder: Path, whole: Path) -> None:
     assert optimizers[0]["ser"]["plateau"] == optimizers[1]["ser"]["plateau"]
 
 
-@pytest.mark.parametrize(("epochs", "delay"), [(1, 0.0), (6, 0.02)])
+@pytest.mark.parametrize(("epochs", "delay"), [(6, 0.02)])
 def test_killed_and_resumed_equals_uninterrupted(
     command: Command, workplace: Path, whole: Path, tmp_path: Path, epochs: int, delay: float
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ pytestmark = pytest.mark.slow
 def run(command: Command, workplace: Path) -> Path:
     """The folder outputs/first of the document."""
     folder = workplace / "outputs" / "first"
+    shutil.rmtree(folder, ignore_errors=True)
     command("train.py", *QUICK, f"data.root={workplace / 'corpus'}", f"hydra.run.dir={folder}")
     return folder
 
