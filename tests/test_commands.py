@@ -13,6 +13,8 @@ from conftest import Command, small
 
 from ser.corpora.ravdess import EMOTIONS
 
+pytestmark = pytest.mark.slow
+
 PICTURES = ("confusion_matrix", "per_emotion", "per_speaker")
 
 
@@ -88,7 +90,6 @@ def test_validation_scores_are_those_of_training(run: Path, command: Command, wo
     assert summary["split_fingerprint"] in said.stdout
 
 
-@pytest.mark.slow
 def test_same_seed_same_bits(run: Path, command: Command, workplace: Path, tmp_path: Path) -> None:
     command("train.py", *small(workplace), f"hydra.run.dir={tmp_path}/again")
     one, other = (weights(folder / "checkpoints" / "last.ckpt") for folder in (run, tmp_path / "again"))
@@ -125,7 +126,6 @@ def test_what_evaluation_refuses(
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.slow
 def test_a_sweep_goes_on_after_a_failed_run(command: Command, workplace: Path, tmp_path: Path) -> None:
     sweep = [f"hydra.sweep.dir={tmp_path}", "trainer.max_epochs=1", "protocol.val_fraction=7,0.34"]
     failed = command("train.py", "-m", *small(workplace), *sweep, fails=True)
@@ -139,7 +139,6 @@ def test_a_sweep_goes_on_after_a_failed_run(command: Command, workplace: Path, t
     assert "best, by the monitored score: 1_cnn" in failed.stdout
 
 
-@pytest.mark.slow
 def test_a_sweep_loses_nothing_of_another(command: Command, workplace: Path, tmp_path: Path) -> None:
     place = [f"hydra.sweep.dir={tmp_path}", "hydra.sweep.subdir=${model.name}/${batch_size}", "trainer.max_epochs=1"]
     command("train.py", "-m", *small(workplace), *place, "batch_size=32,0", fails=True)

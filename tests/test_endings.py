@@ -20,6 +20,8 @@ import pytest
 from conftest import Command, small
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 FOREVER = "trainer.max_epochs=1000000"
 PLAIN = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
@@ -58,7 +60,6 @@ class Started:
         return status
 
 
-@pytest.mark.slow
 def test_a_signal_ends_a_sweep_and_leaves_a_checkpoint_and_the_command_to_go_on(
     workplace: Path, tmp_path: Path
 ) -> None:
@@ -97,7 +98,6 @@ def test_a_signal_ends_a_sweep_and_leaves_a_checkpoint_and_the_command_to_go_on(
     assert said in (folder / "train.log").read_text()
 
 
-@pytest.mark.slow
 def test_a_start_that_was_interrupted_can_be_made_again(command: Command, workplace: Path, tmp_path: Path) -> None:
     settings = [*small(workplace), "trainer.max_epochs=1", "features=functionals", "input=vector", "model=mlp_torch"]
     settings = [name for name in settings if name not in ("input.frames=32", "features.sample_rate=16000")]
@@ -111,7 +111,6 @@ def test_a_start_that_was_interrupted_can_be_made_again(command: Command, workpl
     assert not list((tmp_path / "cache").glob("*.part"))
 
 
-@pytest.mark.slow
 def test_a_signal_while_imports_are_on_their_way(workplace: Path, tmp_path: Path) -> None:
     run = Started(workplace, "train.py", *small(workplace), f"hydra.run.dir={tmp_path}/run")
     while not (tmp_path / "run").exists():  # Hydra is there, torch comes next

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 from ser.features import audio, decoder
 
+pytestmark = pytest.mark.slow
+
 RATE = 48000
 SIZE_FIELD = slice(40, 44)
 """Where a plain WAV says how many bytes of samples follow."""

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from ser.features import audio
 
+pytestmark = pytest.mark.slow  # hundreds of small ones
+
 RATE = 16000
 VOICE = np.random.default_rng(0).integers(-3000, 3000, 20 * RATE).astype(np.int16)
 SHORT = VOICE[:RATE]

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from ser.features import audio
 
+pytestmark = pytest.mark.slow  # hundreds of small ones
+
 RATE = 8000
 VOICE: NDArray[np.float64] = 0.3 * np.sin(2 * np.pi * 220 / RATE * np.arange(RATE)) * np.hanning(RATE)
 KINDS = [(form, coding) for form in soundfile.available_formats() for coding in soundfile.available_subtypes(form)]

@@ -20,6 +20,8 @@ from ser.models.skops_check import cleaned
 from tests.models.hostile import CLASSES, DIM, ESTIMATORS, ROWS, call, data, fitted
 from tests.models.hostile_cases import CASES, HARMLESS
 
+pytestmark = pytest.mark.slow  # hundreds of small ones
+
 ROOT = Path(__file__).parents[2]
 
 

@@ -19,6 +19,8 @@ from PIL import Image
 
 from ser.results import figures, predictions
 
+pytestmark = pytest.mark.slow
+
 OF_PREDICTIONS = (figures.confusion_matrix, figures.per_emotion, figures.per_speaker)
 NAMES = [f"{draw.__name__}.{kind}" for draw in OF_PREDICTIONS for kind in ("png", "pdf")]
 
@@ -288,7 +290,6 @@ LOOKS: dict[str, Callable[[], Figure]] = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("draw", LOOKS.values(), ids=LOOKS)
 def test_text_is_readable_whole_and_apart(draw: Callable[[], Figure]) -> None:
     figure = draw()
