@@ -96,6 +96,13 @@ def test_same_seed_same_bits(run: Path, command: Command, workplace: Path, tmp_p
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
+def test_what_is_fitted_once_has_no_learning_curves(command: Command, workplace: Path, tmp_path: Path) -> None:
+    settings = [name for name in small(workplace) if "frames" not in name and "sample_rate" not in name]
+    command("train.py", *settings, "model=dummy", f"hydra.run.dir={tmp_path}/run")
+    assert (tmp_path / "run" / "summary.json").exists()
+    assert not list((tmp_path / "run").glob("learning_curves*"))
+
+
 def test_a_run_is_never_written_over(run: Path, command: Command, workplace: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.name != "train.log"}
     refused = command("train.py", *small(workplace), f"hydra.run.dir={run}", fails=True)
