@@ -2,10 +2,10 @@
 
 import sys
 
-from ser import command
+from ser import command, overrides
 
 command.begin()
-sys.argv[1:] = command.forgiving(sys.argv[1:], "ckpt")
+sys.argv[1:] = overrides.forgiving(sys.argv[1:], "ckpt")
 
 import hydra  # noqa: E402
 from omegaconf import DictConfig, OmegaConf  # noqa: E402

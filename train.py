@@ -2,10 +2,10 @@
 
 import sys
 
-from ser import command
+from ser import command, overrides
 
 command.begin()
-sys.argv[1:] = command.forgiving(sys.argv[1:])
+sys.argv[1:] = overrides.forgiving(sys.argv[1:])
 
 import os  # noqa: E402
 from datetime import datetime  # noqa: E402
@@ -39,16 +39,16 @@ def main(cfg: DictConfig) -> float:
     from ser import sweep
 
     job = HydraConfig.get()
-    folder, overrides = Path(job.runtime.output_dir), list(job.overrides.task)
+    folder, given = Path(job.runtime.output_dir), list(job.overrides.task)
     os.chdir(job.runtime.cwd)  # with hydra.job.chdir, relative places of corpus and cache would be in the run folder
 
     def run() -> float:
         from ser.experiment import train
 
-        return train(cfg, folder, overrides)
+        return train(cfg, folder, given)
 
     if job.mode is RunMode.MULTIRUN:
-        return sweep.attempt(run, Path(job.sweep.dir), folder, job.job.num, overrides)
+        return sweep.attempt(run, Path(job.sweep.dir), folder, job.job.num, given)
     with command.ending(folder):
         return run()
 

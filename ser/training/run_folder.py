@@ -17,9 +17,9 @@ from pathlib import Path
 
 import torch
 
-from ser.command import quoted
 from ser.errors import ConfigError, printable
 from ser.locks import holding
+from ser.overrides import quoted
 
 RESULTS = ("checkpoints/best.ckpt", "checkpoints/last.ckpt", "metrics.csv", "summary.json")
 """What shows that a folder belongs to a run already; one that failed before its first epoch ended has none of it."""

@@ -8,8 +8,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ser.command import forgiving, quoted
-from ser.errors import DataError, printable
+from ser.overrides import forgiving, quoted
 
 
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1))
@@ -55,8 +54,3 @@ def test_a_path_alone_means_nothing_without_a_key(tmp_path: Path) -> None:
     assert forgiving([str(tmp_path)]) == [str(tmp_path)]
     for arguments in (["--config-dir", str(tmp_path)], ["ckpt=a", str(tmp_path)]):
         assert forgiving(arguments, "ckpt") == arguments
-
-
-def test_what_is_shown_does_not_steer_the_terminal() -> None:
-    assert printable("a\x1b[31mb\udcff\r\n\tc é") == "a\\x1b[31mb\\xff\\r\n\tc é"
-    assert "\x1b" not in str(DataError("no \x1b[2J", where="\x1b]0;x\x07"))
